@@ -1,0 +1,63 @@
+"""What both command lines share: parsing, `--config` files and overrides, and exit codes.
+
+A command is a module with a docstring (its help), `add_arguments(parser)` and `run(args)`; it imports heavy libraries
+inside `run` only, so that `--help` stays fast. Exit codes: 0 done, 2 the input or the configuration is
+wrong, 130 interrupted, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+
+from kd_rag.types import InputError
+
+
+def main(program: str, commands: Mapping[str, str], argv: Sequence[str] | None = None) -> int:
+    """Run `program COMMAND …`, where `commands` maps names to module paths; return the exit code."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences the fork warning of DataLoader workers
+    parser, argv = _parser(program, commands), list(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(argv)
+    try:
+        importlib.import_module(commands[args.command]).run(args)
+    except InputError as error:
+        if args.verbose:
+            traceback.print_exc()
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if args.verbose:
+            traceback.print_exc()
+        print(f"{program}: {type(error).__name__}: {error} (--verbose shows where)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--config FILE` (repeatable) and the trailing `key.sub=value` overrides."""
+    parser.add_argument("--config", action="append", default=[], metavar="FILE.yaml", help="later files win")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override configuration keys")
+
+
+def _parser(program: str, commands: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, path in commands.items():
+        module = importlib.import_module(path)
+        lines = (module.__doc__ or "").strip().splitlines()
+        sub = subparsers.add_parser(
+            name,
+            help=lines[0],
+            description="\n".join(lines),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    return parser

@@ -1,0 +1,2 @@
+def qwen2_vl() -> int:
+    return 1

@@ -1,0 +1,2 @@
+def none() -> int:
+    return 1

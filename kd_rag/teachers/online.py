@@ -1,0 +1,2 @@
+def online() -> int:
+    return 1

@@ -1,0 +1,150 @@
+"""The nouns that travel: a record on its way from a file to the loss, and what is added to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+T = TypeVar("T")
+Role = Literal["user", "agent"]
+Stage = Literal["train", "eval"]
+
+IMAGE_MARKER = "<image>"
+"""Where, inside a turn's text, the next picture of the record was sent."""
+
+
+class InputError(ValueError):
+    """The user's input or configuration is wrong: the message names it and says what would be right (exit 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One utterance; `text` may hold `<image>` markers."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One labelled or unlabelled item as it stands in a file; `images` are absolute, checked paths."""
+
+    id: str
+    task: str
+    turns: tuple[Turn, ...]
+    images: tuple[Path, ...]
+    label: str | None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked of a record: the closed label set in prompt order, and the instruction."""
+
+    name: str
+    labels: tuple[str, ...]
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """A record's turns and decoded RGB pictures: the part that augmentations change."""
+
+    turns: tuple[Turn, ...]
+    pictures: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line of text read from a picture.
+
+    `confidence` is in [0, 1]; `box` is (left, top, right, bottom) as shares of the picture's width and height.
+    """
+
+    text: str
+    confidence: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One entry of the knowledge base; `kind` is product, faq, review, policy or example."""
+
+    id: str
+    kind: str
+    title: str
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """A passage with the retriever's score (cosine similarity for `dense`; higher is nearer)."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A record made ready for a prompt: dialogue (maybe augmented), passages, and OCR lines per picture."""
+
+    record: Record
+    task: Task
+    dialogue: Dialogue
+    passages: tuple[Retrieved, ...]
+    lines: tuple[tuple[TextLine, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a vision-language model reads; rows are padded on the left.
+
+    `input_ids`, `attention_mask` and `mm_token_type_ids` (0 text, 1 picture) are int64 `[batch, seq]`;
+    `pixel_values` is float32 `[patches, channels]` and `image_grid_thw` int64 `[pictures, 3]`, both None
+    when the batch has no picture.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    mm_token_type_ids: torch.Tensor
+    pixel_values: torch.Tensor | None = None
+    image_grid_thw: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str, **kwargs: Any) -> Inputs:
+        """Move every tensor to `device`."""
+        return _moved(self, device, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples as tensors: prompt and answer for training, the prompt alone for label scoring.
+
+    `labels` is int64 `[batch, seq]`: the answer's token ids where the answer stands and -100 elsewhere; it is
+    all -100 in a prompt-only batch.
+    """
+
+    examples: tuple[Example, ...]
+    inputs: Inputs
+    labels: torch.Tensor
+
+    def to(self, device: torch.device | str, **kwargs: Any) -> Batch:
+        """Move every tensor to `device`."""
+        return _moved(self, device, **kwargs)
+
+
+def _moved(value: T, device: torch.device | str, **kwargs: Any) -> T:
+    """Copy a dataclass with `.to(device)` called on each field that has it."""
+    changes = {
+        f.name: getattr(value, f.name).to(device, **kwargs)
+        for f in dataclasses.fields(value)  # type: ignore[arg-type]
+        if hasattr(getattr(value, f.name), "to")
+    }
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
