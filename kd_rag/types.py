@@ -19,6 +19,9 @@ Stage = Literal["train", "eval"]
 IMAGE_MARKER = "<image>"
 """Where, inside a turn's text, the next picture of the record was sent."""
 
+IGNORED = -100
+"""Label of a position that no loss looks at."""
+
 
 class InputError(ValueError):
     """The user's input or configuration is wrong: the message names it and says what would be right (exit 2)."""

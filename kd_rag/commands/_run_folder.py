@@ -1,0 +1,107 @@
+"""Making a run folder and writing down what ran in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kd_rag import config as configuration
+from kd_rag.config import Config
+from kd_rag.types import InputError, Record
+
+_PACKAGES = (
+    "kd-rag torch transformers peft lightning chromadb sentence-transformers python-doctr rapidocr torchmetrics "
+    "omegaconf scikit-learn tokenizers pillow"
+).split()
+
+
+class RunFolder:
+    """The folder `run.dir/run.name`: made once, or opened again with `run.resume=true`."""
+
+    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+        self.path = path
+        self.facts = facts
+        self._started = time.monotonic() - facts.get("wall_seconds", 0.0)
+
+    @classmethod
+    def make(cls, config: Config, command: str) -> RunFolder:
+        """Make the folder of a new run, or open the one to resume; InputError says which is wanted."""
+        path = check_name(config)
+        if config.run.resume:
+            return cls(path, json.loads((path / "run.json").read_text(encoding="utf-8")))
+        (path / "checkpoints").mkdir(parents=True)
+        configuration.save(config, path / "config.yaml")
+        return cls(path, {"command": command, **_surroundings(), "seed": config.run.seed})
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to `run.json`, with the wall time and the peak memory so far."""
+        self.facts |= facts
+        self.facts["wall_seconds"] = round(time.monotonic() - self._started, 1)
+        self.facts["peak_memory_bytes"] = _peak_memory_bytes()
+        write_json(self.path / "run.json", self.facts)
+
+
+def check_name(config: Config) -> Path:
+    """Return the run folder's path, or raise InputError if the name is missing, taken, or not there to resume."""
+    if not config.run.name:
+        raise InputError("run.name: is not set; name the run folder with run.name=NAME")
+    path = Path(config.run.dir) / config.run.name
+    if config.run.resume:
+        if not (path / "checkpoints" / "last").exists():
+            raise InputError(f"{path}: has no checkpoint to resume from; start it without run.resume=true")
+    elif path.exists():
+        raise InputError(f"{path}: exists; choose another run.name, delete it, or set run.resume=true to continue it")
+    return path
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def data_facts(files: Mapping[str, Path], train: Sequence[Record]) -> dict[str, Any]:
+    """Return the digests of the record files and how often each label occurs in train."""
+    counts: dict[str, Counter[str]] = {}
+    for record in train:
+        if record.label is not None:
+            counts.setdefault(record.task, Counter())[record.label] += 1
+    digests = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
+    return {"data": digests, "train_label_counts": {task: dict(c) for task, c in counts.items()}}
+
+
+def _surroundings() -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {"versions": versions, "git": _git_commit(), "cpu_count": os.cpu_count(), "machine": platform.platform()}
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree this package runs from, None when it is installed without one."""
+    here = Path(__file__).resolve().parent
+    git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return git.stdout.strip() or None
+
+
+def _peak_memory_bytes() -> dict[str, int]:
+    import torch
+
+    peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    if torch.cuda.is_available():
+        peak["gpu"] = torch.cuda.max_memory_allocated()
+    return peak

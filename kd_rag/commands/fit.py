@@ -1,0 +1,24 @@
+"""Fine-tune a model (LoRA by default) on labelled records: the teacher, or a student alone.
+
+Writes the run folder run.dir/run.name. Example:
+  python -m kd_rag fit --config configs/demo/base.yaml --config configs/demo/teacher.yaml run.name=mine
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from kd_rag.cli import add_config_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train on cross-entropy."""
+    from kd_rag.commands._training import train
+    from kd_rag.losses.objective import CrossEntropy
+
+    train(args, "fit", lambda config, model: CrossEntropy(model.processor.vocabulary))

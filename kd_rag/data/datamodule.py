@@ -1,0 +1,91 @@
+"""The loaders that Lightning iterates: optimiser steps for training, prompt batches for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import lightning as L  # noqa: N812 (the library's own convention)
+import torch
+from torch.utils.data import DataLoader
+
+from kd_rag.data.collator import Collator
+from kd_rag.data.prepare import Examples
+from kd_rag.data.sampling import StepSampler
+from kd_rag.types import Batch, Example
+
+
+@dataclass(frozen=True)
+class _TrainCollate:
+    collator: Collator
+    micro_batch_size: int
+
+    def __call__(self, examples: Sequence[Example]) -> list[Batch]:
+        return self.collator.micro_batches(examples, self.micro_batch_size)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Map-style view of `Examples` for evaluation: index -> example in view 0."""
+
+    examples: Examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.examples[index, 0]
+
+
+class Loaders(L.LightningDataModule):
+    """Hand out the training steps of `sampler` and the evaluation batches.
+
+    A training item is a list of micro-batches, which together are one optimiser step; so the step can weigh by the
+    answer tokens of all of them, and the loader's position is the optimiser's step.
+    """
+
+    def __init__(
+        self,
+        collator: Collator,
+        *,
+        evaluation: Examples,
+        evaluation_batch_size: int,
+        training: Examples | None = None,
+        sampler: StepSampler | None = None,
+        micro_batch_size: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.collator = collator
+        self.evaluation = evaluation
+        self.evaluation_batch_size = evaluation_batch_size
+        self.training = training
+        self.sampler = sampler
+        self.micro_batch_size = micro_batch_size
+        self.num_workers = num_workers
+
+    def train_dataloader(self) -> DataLoader[Example]:
+        """Return the loader of optimiser steps, each a list of `Batch`."""
+        assert self.training is not None
+        assert self.sampler is not None
+        self.sampler.first_step = self.trainer.global_step  # type: ignore[union-attr]
+        self.sampler.rank = self.trainer.global_rank  # type: ignore[union-attr]
+        self.sampler.processes = self.trainer.world_size  # type: ignore[union-attr]
+        return DataLoader(
+            self.training,  # type: ignore[arg-type]
+            batch_sampler=self.sampler,
+            collate_fn=_TrainCollate(self.collator, self.micro_batch_size),
+            num_workers=self.num_workers,
+            # Its own generator: otherwise each pass draws a seed from the global one and shifts dropout.
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def val_dataloader(self) -> DataLoader[Example]:
+        """Return the loader of prompt batches."""
+        return DataLoader(
+            _Views(self.evaluation),  # type: ignore[arg-type]
+            batch_size=self.evaluation_batch_size,
+            collate_fn=self.collator.prompts,
+            num_workers=self.num_workers,
+            generator=torch.Generator().manual_seed(0),
+        )

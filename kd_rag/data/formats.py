@@ -1,0 +1,121 @@
+"""The record formats: a file -> one Entry for each record in it, with what is wrong with it.
+
+Three formats are told apart by a record's own keys, never by the file's name: ours (`turns`), LLaMA-Factory's ShareGPT
+style (`messages` or `conversations`) and the challenge's (`instruction`). Each may stand in JSON Lines or in one array.
+Pictures are not looked at here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kd_rag.data._formats_fields import Draft, Fields, nearest, read_fields, shown
+from kd_rag.data._formats_json import Item, read_text, split_items
+from kd_rag.data._formats_mdsirc import read_mdsirc
+from kd_rag.data._formats_sharegpt import read_sharegpt
+from kd_rag.types import IMAGE_MARKER, Role, Turn
+
+_ROLES: dict[str, Role] = {"user": "user", "agent": "agent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record of a file as far as it could be read; `draft` is to be trusted only where `faults` is empty."""
+
+    number: int
+    place: str
+    draft: Draft | None
+    faults: tuple[str, ...]
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Yield the records of a file in order.
+
+    Raises InputError when the file cannot be read or is not UTF-8 text.
+    """
+    for item in split_items(read_text(path)):
+        draft, faults = _read_item(item)
+        yield Entry(item.number, item.place, draft, (*item.faults, *faults))
+
+
+def read_contract(item: Fields) -> Draft:
+    """Read an object of our own format; `images`, `label` and `metadata` may be missing or null."""
+    return Draft(
+        id=item.name("id"),
+        task=item.name("task"),
+        turns=tuple(item.each("turns", _turn)),
+        images=item.strings("images", item.optional("images", list) or []),
+        label=item.optional("label", str),
+        metadata=item.optional("metadata", dict) or {},
+    )
+
+
+_READERS: dict[str, Callable[[Fields], Draft]] = {
+    "turns": read_contract,
+    "messages": read_sharegpt,
+    "conversations": read_sharegpt,
+    "instruction": read_mdsirc,
+}
+"""The key that tells a format, and the format's reader."""
+
+
+def _read_item(item: Item) -> tuple[Draft | None, list[str]]:
+    value = item.value
+    if not isinstance(value, dict):
+        return None, [] if item.faults else [f"expected an object, found {shown(value)}"]
+    faults = [
+        f"{key}: holds half a surrogate pair, which is no character; write the whole character"
+        for key, member in value.items()
+        if _has_lone_surrogate({key: member})
+    ]
+    mark = next((mark for mark in _READERS if mark in value), None)
+    if mark is None:
+        near = next(filter(None, (nearest(key, _READERS) for key in value)), "")
+        marks = ", ".join(_READERS)
+        return None, [*faults, f"has none of the keys {marks}, which tell the format, but {_keys(value)}{near}"]
+    draft = read_fields(value, _READERS[mark], faults)
+    return draft, faults or list(_contradictions(draft))
+
+
+def _contradictions(draft: Draft) -> Iterator[str]:
+    """Yield what is wrong between the fields of a record whose fields are each well formed."""
+    if not draft.turns and not draft.images:
+        yield "has no turns and no images; it needs one of them"
+    marks = sum(turn.text.count(IMAGE_MARKER) for turn in draft.turns)
+    if marks > len(draft.images):
+        yield f"its turns hold {marks} {IMAGE_MARKER} marks, but it has {len(draft.images)} images; add the missing ones"
+    labels, label = draft.metadata.get("labels"), draft.label
+    if label is not None and (not label or label != label.strip()):
+        yield f"label: is {shown(label)}; write it without spaces around it, or null for a record without one"
+    if "labels" not in draft.metadata:
+        return
+    if not _are_labels(labels):
+        yield f"metadata.labels: expected different strings that are not empty, found {shown(labels)}"
+    elif label is not None and label not in labels:
+        near = nearest(label, labels)
+        yield f"label: {label!r} is not one of the {len(labels)} labels that the record lists{near}"
+
+
+def _keys(value: Mapping[str, Any]) -> str:
+    return ", ".join(value) or "no key at all"
+
+
+def _are_labels(value: Any) -> bool:
+    strings = isinstance(value, list) and all(isinstance(label, str) and label.strip() for label in value)
+    return strings and 0 < len(value) == len(set(value))
+
+
+def _turn(item: Fields) -> Turn:
+    return Turn(item.choice("role", _ROLES), item.needed("text", str))
+
+
+def _has_lone_surrogate(value: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,96 @@
+"""From an example to chat messages: passages, text of the pictures, dialogue, then the question with its labels.
+
+What outside text the messages carry is data only: the collator tokenises it apart from the chat template, so that
+no turn, passage, line or label can become a special token. Budgets cut the text here, before any template is filled,
+because cutting token ids later could cut through a picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from kd_rag.config import PromptConfig
+from kd_rag.types import IMAGE_MARKER, Example, Turn
+
+Message = dict[str, Any]
+Cut = Callable[[str, int, Literal["head", "tail"]], tuple[str, int]]
+"""`cut(text, max_tokens, keep)` returns the text's head or tail within the budget, and the tokens it has."""
+
+IMAGE_PART = {"type": "image"}
+
+
+def messages(example: Example, prompt: PromptConfig, cut: Cut) -> list[Message]:
+    """Return the system and user messages of an example in the chat-template form of `transformers`.
+
+    Pictures stand where their `<image>` marker was; those without a marker come before the dialogue.
+    """
+    parts = [
+        _text(_passages(example, prompt, cut) + _lines(example, prompt, cut) + prompt.dialogue_heading + "\n"),
+        *_dialogue(example, prompt, cut),
+        _text(f"{example.task.instruction}\n{prompt.labels_heading}\n" + "\n".join(example.task.labels)),
+    ]
+    return [
+        {"role": "system", "content": [_text(prompt.system)]},
+        {"role": "user", "content": _joined(parts)},
+    ]
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+def _joined(parts: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Join neighbouring text parts into one, so that each is tokenised as a whole."""
+    joined: list[dict[str, str]] = []
+    for part in parts:
+        if joined and part["type"] == joined[-1]["type"] == "text":
+            joined[-1] = _text(joined[-1]["text"] + part["text"])
+        else:
+            joined.append(part)
+    return joined
+
+
+def _passages(example: Example, prompt: PromptConfig, cut: Cut) -> str:
+    if not example.passages:
+        return ""
+    entries = "\n".join(f"- {r.passage.title}: {r.passage.text}" for r in example.passages)
+    return f"{prompt.passages_heading}\n{cut(entries, prompt.max_passage_tokens, 'head')[0]}\n"
+
+
+def _lines(example: Example, prompt: PromptConfig, cut: Cut) -> str:
+    budget, sections = prompt.max_ocr_tokens, ""
+    for number, lines in enumerate(example.lines, start=1):
+        if lines and budget > 0:
+            text, used = cut("\n".join(line.text for line in lines), budget, "head")
+            sections += f"{prompt.ocr_heading.format(number=number)}\n{text}\n"
+            budget -= used
+    return sections
+
+
+def _dialogue(example: Example, prompt: PromptConfig, cut: Cut) -> list[dict[str, str]]:
+    """Return the turns with pictures in place, newest text kept when the budget is short.
+
+    A picture whose marker is cut away joins those without a marker, in front.
+    """
+    kept: list[dict[str, str]] = []
+    budget = prompt.max_dialogue_tokens
+    for part in reversed(list(_turn_parts(example.dialogue.turns, prompt))):
+        if part["type"] == "text":
+            text, used = cut(part["text"], budget, "tail")
+            part, budget = _text(text), budget - used
+        kept.append(part)
+        if budget <= 0:
+            break
+    unmarked = len(example.dialogue.pictures) - sum(part["type"] == "image" for part in kept)
+    return [IMAGE_PART] * unmarked + kept[::-1]
+
+
+def _turn_parts(turns: tuple[Turn, ...], prompt: PromptConfig) -> Iterator[dict[str, str]]:
+    for turn in turns:
+        yield _text(f"{prompt.user_name if turn.role == 'user' else prompt.agent_name}: ")
+        for piece in re.split(f"({re.escape(IMAGE_MARKER)})", turn.text):
+            if piece:
+                yield dict(IMAGE_PART) if piece == IMAGE_MARKER else _text(piece)
+        yield _text("\n")

@@ -1,0 +1,46 @@
+"""How far a score may move by chance: the bootstrap (Efron 1979) over the records of a split.
+
+In: gold and predicted labels. Out: the ends of a 95% percentile interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+CONFIDENCE = 0.95
+
+
+def bootstrap_weighted_f1(
+    gold: Sequence[str], predicted: Sequence[str], samples: int, seed: int
+) -> tuple[float, float]:
+    """Return the ends (low, high) of the 95% percentile interval of the weighted F1, both in [0, 1].
+
+    Records with the same gold and predicted label are interchangeable, so drawing n of n records with
+    replacement is a multinomial draw over the cells of the confusion matrix: the cost is `samples` times the
+    cells in use, whatever n is, and the order of the records does not matter.
+    """
+    assert len(gold) == len(predicted) > 0, f"{len(gold)} gold labels for {len(predicted)} predictions"
+    labels = sorted({*gold, *predicted})
+    cells, counts = np.unique(np.array([gold, predicted]), axis=1, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(len(gold), counts / len(gold), size=samples)
+    is_gold, is_predicted = (cells[side][:, None] == np.array(labels) for side in (0, 1))
+    scores = _weighted_f1(draws @ is_gold, draws @ is_predicted, draws @ (is_gold & is_predicted))
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(scores, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _weighted_f1(
+    support: Int[np.ndarray, "samples labels"],
+    claimed: Int[np.ndarray, "samples labels"],
+    hits: Int[np.ndarray, "samples labels"],
+) -> Float[np.ndarray, " samples"]:
+    """Return each resample's F1 = 2 hits / (support + claimed), averaged with the support as weight.
+
+    A label that a resample has neither in gold nor in predictions weighs nothing: its F1 is set to 0.
+    """
+    f1 = 2 * hits / np.maximum(support + claimed, 1)
+    return (support * f1).sum(axis=1) / support.sum(axis=1)  # type: ignore[no-any-return]

@@ -1,0 +1,113 @@
+"""What happens around the steps: the evaluation log, the checkpoints, and an orderly stop on a signal."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L  # noqa: N812 (the library's own convention)
+
+from kd_rag.training.checkpoints import FolderCheckpoints, link
+from kd_rag.training.module import Distiller
+
+
+class EvaluationLog(L.Callback):
+    """Append one line to `metrics.jsonl` for each evaluation: step, epoch (a fraction) and all scores."""
+
+    def __init__(self, path: Path, steps_per_epoch: int) -> None:
+        self.path = path
+        self.steps_per_epoch = steps_per_epoch
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Drop the lines of steps that a resumed run will do again."""
+        if self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= trainer.global_step]
+            self.path.write_text("".join(kept), encoding="utf-8")
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Write the evaluation that has just ended."""
+        assert isinstance(module, Distiller)
+        if trainer.is_global_zero:
+            epoch = trainer.global_step / self.steps_per_epoch
+            line = {"step": trainer.global_step, "epoch": round(epoch, 4), **module.scores}
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class Checkpoints(L.Callback):
+    """Write a checkpoint after each evaluation; `last` is the newest, `best` the one with the highest average score.
+
+    The other folders are deleted. Of equal scores the earlier stays `best`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.best_score = float("-inf")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs to know."""
+        return {"best_score": self.best_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best_score = state_dict["best_score"]
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Save the state after an evaluation."""
+        assert isinstance(module, Distiller)
+        better = module.scores["average_score"] > self.best_score
+        self.best_score = max(self.best_score, module.scores["average_score"])
+        folder = self.save(trainer)
+        if trainer.is_global_zero:
+            if better:
+                link(folder, "best")
+            self._prune()
+
+    def save(self, trainer: L.Trainer) -> Path:
+        """Write `step-N` and point `last` at it."""
+        folder = self.folder / f"step-{trainer.global_step:08d}"
+        trainer.save_checkpoint(folder)
+        if trainer.is_global_zero:
+            link(folder, "last")
+        return folder
+
+    def _prune(self) -> None:
+        kept = {(self.folder / name).resolve() for name in ("last", "best")}
+        for folder in self.folder.glob("step-*"):
+            if folder.resolve() not in kept:
+                FolderCheckpoints().remove_checkpoint(folder)
+
+
+class StopOnSignal(L.Callback):
+    """On SIGINT or SIGTERM finish the step, save, and stop; a second signal stops at once."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self.received = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Take over the two signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        """Save and stop if a signal came during the step."""
+        if self.received:
+            self.checkpoints.save(trainer)
+            raise KeyboardInterrupt
+
+    def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = True

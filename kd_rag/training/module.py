@@ -1,0 +1,160 @@
+"""The one LightningModule: a model, an injected objective, and evaluation by label likelihood.
+
+`fit` gives it cross-entropy, `distill` an objective with a teacher, `evaluate` no objective at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L  # noqa: N812 (the library's own convention)
+import torch
+from torch import Tensor
+
+from kd_rag.config import Config
+from kd_rag.evaluation.metrics import score
+from kd_rag.evaluation.predictions import Prediction
+from kd_rag.losses.heads import answer_rows
+from kd_rag.losses.objective import Objective
+from kd_rag.models import VisionLanguageModel
+from kd_rag.models._lora import load_trainable, trainable_state
+from kd_rag.scoring.label_tree import LabelTree, label_log_likelihoods
+from kd_rag.training.optimizer import optimizer_and_schedule
+from kd_rag.types import IGNORED, Batch, Example
+
+
+class Distiller(L.LightningModule):
+    """Train `model` on `objective` and score it on prompt batches.
+
+    `trees` holds a label tree for each task. Optimisation is manual because one training item is a whole optimiser step
+    of several micro-batches, each weighed by the answer tokens of the step: their gradients add up to that
+    of one big batch, which a mean of means would miss.
+    """
+
+    def __init__(
+        self,
+        model: VisionLanguageModel,
+        trees: Mapping[str, LabelTree],
+        config: Config,
+        objective: Objective | None = None,
+        total_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.trees = trees
+        self.config = config
+        self.objective = objective
+        self.total_steps = total_steps
+        self.predictions: list[Prediction] = []
+        self.scores: dict[str, Any] = {}
+        self.automatic_optimization = False
+        self.strict_loading = False  # `on_load_checkpoint` checks the names itself, more strictly
+        self._random_state: dict[str, Any] | None = None
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW and its schedule over the trainable weights."""
+        optimizer, schedule = optimizer_and_schedule(self.model, self.config.trainer, self.total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Move the teacher, which is no submodule, to this process's device."""
+        assert self.objective is not None
+        self.objective.to(self.device)
+
+    def on_train_batch_start(self, step: Any, batch_idx: int) -> None:
+        """Put back the random state of the checkpoint, once everything before the first step has drawn from it."""
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state["cpu"])
+            if self._random_state["cuda"]:
+                torch.cuda.set_rng_state_all(self._random_state["cuda"])
+            self._random_state = None
+
+    def training_step(self, step: Sequence[Batch], batch_idx: int) -> None:
+        """Descend once on the micro-batches of `step`."""
+        assert self.objective is not None
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        answers = self._answers_in_step(step)
+        totals: dict[str, Tensor] = {}
+        for batch in step:
+            rows, targets = answer_rows(self.model(batch.inputs), batch.labels)
+            terms = self.objective(batch, self.model.logits(rows), targets)
+            self._check_finite(terms["loss"], batch)
+            # Gradients of several processes are averaged, so each adds up what its share weighs times their number.
+            self.manual_backward(terms["loss"] * (self.trainer.world_size / answers))
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0.0) + term.detach()
+        self.clip_gradients(optimizer, self.config.trainer.max_grad_norm, "norm")
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        for name, total in totals.items():
+            value = total * self.trainer.world_size / answers
+            self.log(f"train/{name}", value, prog_bar=name == "loss", sync_dist=True, batch_size=1)
+        self.log("train/learning_rate", schedule.get_last_lr()[0])
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect the label probabilities of a prompt batch."""
+        trees = [self.trees[e.task.name] for e in batch.examples]
+        vocabulary = self.model.processor.vocabulary
+        for example, scores in zip(
+            batch.examples, label_log_likelihoods(self.model, batch.inputs, trees, vocabulary), strict=True
+        ):
+            labels = self.trees[example.task.name].labels
+            self.predictions.append(_prediction(example, labels, scores.softmax(dim=0).tolist()))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the predictions of the evaluation before."""
+        self.predictions = []
+
+    def on_validation_epoch_end(self) -> None:
+        """Score what was collected, over all processes, and log it."""
+        if self.trainer.world_size > 1:
+            shares: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, self.predictions)
+            self.predictions = [p for share in shares for p in share]
+        labels = {task: tree.labels for task, tree in self.trees.items()}
+        evaluation = self.config.evaluation
+        self.scores = score(self.predictions, labels, evaluation.bootstrap_samples, self.config.run.seed)
+        self.log("valid/average_score", self.scores["average_score"], prog_bar=True)
+        for task, scores in self.scores["tasks"].items():
+            for name in ("accuracy", "weighted_f1", "macro_f1", "nll", "ece"):
+                self.log(f"valid/{task}/{name}", scores[name])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the trainable weights only, and the random state that Lightning leaves out."""
+        checkpoint["state_dict"] = trainable_state(self.model)
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        checkpoint["random_state"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Load exactly the weights that are trainable here; anything else is an error."""
+        load_trainable(self.model, checkpoint["state_dict"])
+        checkpoint["state_dict"] = {}
+        self._random_state = checkpoint["random_state"]
+
+    def _answers_in_step(self, step: Sequence[Batch]) -> Tensor:
+        """Return the number of answer tokens in this optimiser step, over all processes."""
+        count = sum((batch.labels != IGNORED).sum() for batch in step)
+        return self.trainer.strategy.reduce(count, reduce_op="sum")  # type: ignore[return-value]
+
+    def _check_finite(self, loss: Tensor, batch: Batch) -> None:
+        if not torch.isfinite(loss):
+            ids = ", ".join(repr(e.record.id) for e in batch.examples)
+            raise FloatingPointError(
+                f"step {self.global_step}: the loss is {loss.item()} on records {ids}; the last checkpoint is "
+                "unharmed: lower trainer.learning_rate or look at these records"
+            )
+
+
+def _prediction(example: Example, labels: Sequence[str], probabilities: Sequence[float]) -> Prediction:
+    by_label = dict(zip(labels, probabilities, strict=True))
+    return Prediction(
+        id=example.record.id,
+        task=example.task.name,
+        label=example.record.label,
+        predicted=max(by_label, key=by_label.__getitem__),
+        probabilities=by_label,
+        passages=[r.passage.id for r in example.passages],
+        ocr="\n".join(line.text for lines in example.lines for line in lines),
+    )

@@ -1,0 +1,59 @@
+"""The Lightning trainer, set up for this project: one pass over optimiser steps, evaluation every so many of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L  # noqa: N812 (the library's own convention)
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from kd_rag.config import TrainerConfig
+from kd_rag.data.sampling import StepSampler
+from kd_rag.training.callbacks import Checkpoints, EvaluationLog, StopOnSignal
+from kd_rag.training.checkpoints import FolderCheckpoints
+
+
+def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Trainer:
+    """Return the trainer of `fit` and `distill`, which writes into the run folder `folder`.
+
+    All steps are one Lightning epoch: the sampler knows the records' epochs, and a run can stop and go on at any
+    step without meeting an edge.
+    """
+    checkpoints = Checkpoints(folder / "checkpoints")
+    every = max(1, round(config.val_check_interval * sampler.steps_per_epoch))
+    return L.Trainer(
+        max_epochs=1,
+        max_steps=sampler.total_steps,
+        val_check_interval=min(every, sampler.total_steps),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        logger=TensorBoardLogger(folder, name="", version=""),
+        log_every_n_steps=1,
+        callbacks=[
+            EvaluationLog(folder / "metrics.jsonl", sampler.steps_per_epoch),
+            checkpoints,
+            StopOnSignal(checkpoints),
+            TQDMProgressBar(),
+        ],
+        plugins=[FolderCheckpoints()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        precision=config.precision,  # type: ignore[arg-type]
+        accelerator=config.accelerator,
+        devices=config.devices,
+    )
+
+
+def evaluating(config: TrainerConfig) -> L.Trainer:
+    """Return a trainer that only scores and writes nothing."""
+    return L.Trainer(
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        callbacks=[TQDMProgressBar()],
+        precision=config.precision,  # type: ignore[arg-type]
+        accelerator=config.accelerator,
+        devices=1,
+    )
