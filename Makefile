@@ -1,5 +1,7 @@
 # Two commands on a fresh machine with python3 (venv, pip) and make: `make demo` and `make test`.
 PYTHON ?= python3
+# Compiled modules are kept: without them each command would spend half a minute on imports.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 DEMO := runs/demo
 BASE := --config configs/demo/base.yaml

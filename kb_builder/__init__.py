@@ -1,0 +1,1 @@
+"""Fills the knowledge base that kd_rag reads."""

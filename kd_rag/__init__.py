@@ -1,0 +1,1 @@
+"""Knowledge distillation and retrieval-augmented prompts for multimodal intent recognition."""

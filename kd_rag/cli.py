@@ -21,7 +21,7 @@ def main(program: str, commands: Mapping[str, str], argv: Sequence[str] | None =
     """Run `program COMMAND …`, where `commands` maps names to module paths; return the exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences the fork warning of DataLoader workers
     parser, argv = _parser(program, commands), list(sys.argv[1:] if argv is None else argv)
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
     try:
         importlib.import_module(commands[args.command]).run(args)
     except InputError as error:
@@ -44,6 +44,16 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--config FILE` (repeatable) and the trailing `key.sub=value` overrides."""
     parser.add_argument("--config", action="append", default=[], metavar="FILE.yaml", help="later files win")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override configuration keys")
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse with overrides anywhere: argparse itself gives up on one that stands behind a positional and an option."""
+    args, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.overrides += rest
+    return args
 
 
 def _parser(program: str, commands: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -8,20 +8,12 @@ another member, the options of the former one are dropped.
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-
-from kd_rag import _config_errors as errors
-from kd_rag import registry
-from kd_rag.types import InputError
+from kd_rag import _config_layers as layers
 
 Component = dict[str, Any]
 
@@ -186,98 +178,16 @@ def load(files: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Con
 
     Raises InputError naming the key, what was found, what is expected and the nearest valid key.
     """
-    merged = OmegaConf.structured(Config)
-    for path in files:
-        merged = _merge(merged, _read_yaml(Path(path)), str(path))
-    for override in overrides:
-        key, equals, _ = override.partition("=")
-        if not equals or not key:
-            raise InputError(f"{override!r} is not an override; write key.sub=value")
-        merged = _merge(merged, OmegaConf.from_dotlist([override]), override)
-    _check_components(merged)
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    return layers.merged(Config, [Path(f) for f in files], overrides)
 
 
 def save(config: Config, path: Path) -> None:
     """Write the whole resolved configuration as YAML, so that `--config path` repeats the run."""
-    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    path.write_text(layers.to_yaml(config), encoding="utf-8")
 
 
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     """Return `{dotted key: (value in one, value in other)}` where two configurations differ."""
-    flat_one, flat_other = (errors.flatten(dataclasses.asdict(c)) for c in (one, other))
+    flat_one, flat_other = layers.flat(one), layers.flat(other)
     keys = sorted(flat_one.keys() | flat_other.keys())
     return {k: (flat_one.get(k), flat_other.get(k)) for k in keys if flat_one.get(k) != flat_other.get(k)}
-
-
-def _read_yaml(path: Path) -> DictConfig:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(loaded, dict):
-        raise InputError(f"{path}: a configuration is a mapping of keys, found {type(loaded).__name__}")
-    return OmegaConf.create(loaded)
-
-
-def _merge(base: DictConfig, layer: DictConfig, source: str) -> DictConfig:
-    for key, _ in _component_fields(Config):
-        new, old = OmegaConf.select(layer, key), OmegaConf.select(base, key)
-        if isinstance(new, DictConfig) and "name" in new and new["name"] != old["name"]:
-            OmegaConf.update(base, key, {}, merge=False)
-    try:
-        return OmegaConf.merge(base, layer)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise InputError(errors.explain(error, base, source)) from None
-
-
-def _component_fields(section: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Return `(dotted key, family)` of every field that holds one component."""
-    found = []
-    for f in dataclasses.fields(section):
-        if "family" in f.metadata and f.type == "Component":
-            found.append((prefix + f.name, f.metadata["family"]))
-        elif isinstance(f.default_factory, type) and dataclasses.is_dataclass(f.default_factory):
-            found += _component_fields(f.default_factory, f"{prefix}{f.name}.")
-    return found
-
-
-def _check_components(config: DictConfig) -> None:
-    """Fill in and check the options of every component, in place."""
-    for key, family in _component_fields(Config):
-        OmegaConf.update(config, key, _checked(family, OmegaConf.select(config, key), key), merge=False)
-    for i, step in enumerate(config.augmentations):
-        config.augmentations[i] = _checked("augmentations", step, f"augmentations[{i}]")
-
-
-def _checked(family: str, component: Any, key: str) -> dict[str, Any]:
-    """Return a component with every option filled in, or raise InputError naming the option."""
-    if not isinstance(component, DictConfig) or not isinstance(component.get("name"), str):
-        raise InputError(f"{key}: expected a mapping with a name, such as {{name: {registry.names(family)[0]}}}")
-    name = component["name"]
-    fields: list[Any] = [("name", str, name)]
-    for option, (kind, default) in registry.options(family, name).items():
-        missing = default is inspect.Parameter.empty
-        fields.append((option, kind, field(default=MISSING) if missing else _default(default)))
-    schema = OmegaConf.structured(dataclasses.make_dataclass(name.rpartition(":")[2], fields))
-    try:
-        merged = OmegaConf.merge(schema, component)
-    except ConfigKeyError as error:
-        wrong = errors.full_key(error)
-        raise InputError(
-            f"{key}.{wrong}: {family} {name!r} has no such option; it has: "
-            f"{', '.join(str(k) for k in schema if k != 'name') or 'none'}"
-        ) from None
-    except OmegaConfBaseException as error:
-        raise InputError(errors.explain(error, schema, f"{family} {name!r}", prefix=f"{key}.")) from None
-    for option in merged:
-        if OmegaConf.is_missing(merged, option):
-            raise InputError(f"{key}.{option}: is needed by {family} {name!r}; set {key}.{option}=…")
-    return OmegaConf.to_container(merged)  # type: ignore[return-value]
-
-
-def _default(value: Any) -> Any:
-    mutable = isinstance(value, list | dict)
-    return field(default_factory=lambda: value) if mutable else field(default=value)

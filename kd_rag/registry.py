@@ -68,10 +68,13 @@ def build(family: str, component: Mapping[str, Any], *injected: Any) -> Any:
     """Make the component that `{"name": …, **options}` describes.
 
     A class is instantiated with `injected` and its options; a function gets its options bound and takes its
-    other arguments when it is called.
+    other arguments when it is called. Raises InputError when a required option is not there.
     """
-    chosen = {key: value for key, value in component.items() if key != "name"}
-    member = find(family, component["name"])
+    name, chosen = component["name"], {key: value for key, value in component.items() if key != "name"}
+    member = find(family, name)
+    for option, (_, default) in options(family, name).items():
+        if default is inspect.Parameter.empty and option not in chosen:
+            raise InputError(f"{family}: {name!r} needs the option {option!r}, which is not set")
     return member(*injected, **chosen) if inspect.isclass(member) else functools.partial(member, **chosen)
 
 

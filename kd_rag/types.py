@@ -127,6 +127,23 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenTree:
+    """Answers with shared beginnings, behind each row of a prompt batch; node by node.
+
+    `input_ids` and `depth` (0 for an answer's first token) are int64 `[batch, nodes]`; `visible` is bool
+    `[batch, nodes, nodes]`: the nodes that a node attends to, itself among them. A padding node sees itself alone.
+    """
+
+    input_ids: torch.Tensor
+    depth: torch.Tensor
+    visible: torch.Tensor
+
+    def to(self, device: torch.device | str, **kwargs: Any) -> TokenTree:
+        """Move every tensor to `device`."""
+        return _moved(self, device, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Examples as tensors: prompt and answer for training, the prompt alone for label scoring.
 

@@ -1,0 +1,1 @@
+"""One file a command: the only code that knows every room."""

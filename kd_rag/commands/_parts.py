@@ -18,7 +18,9 @@ from kd_rag.data.records import read_records
 from kd_rag.data.tasks import resolve_tasks
 from kd_rag.knowledge.embedder import load_embedder
 from kd_rag.knowledge.store import KnowledgeBase
-from kd_rag.models import VisionLanguageModel, adapt, load_trainable, materialise
+from kd_rag.models import VisionLanguageModel
+from kd_rag.models._embedded import materialise
+from kd_rag.models._lora import adapt, load_trainable
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.training.checkpoints import load_weights, verified
 from kd_rag.types import InputError, Record, Task
@@ -46,6 +48,10 @@ def read_data(config: Config, splits: Sequence[str]) -> Data:
         wanted.append("train")
     files = {split: _file(config, split) for split in wanted}
     records = {split: read_records(path) for split, path in files.items()}
+    for split, path in files.items():
+        for record in records[split]:
+            if record.label is None:
+                raise InputError(f"{path}: record {record.id!r} has no label; every record of {split} needs one")
     others = {split: r for split, r in records.items() if split != "train"}
     tasks = resolve_tasks(config.tasks, records.get("train", []), others)
     for name, task in tasks.items():
@@ -80,7 +86,9 @@ def _augmented(steps, seed, dialogue, record_id, view):  # noqa: ANN001, ANN202
 def open_knowledge(config: Config) -> KnowledgeBase:
     """Open the knowledge base that `knowledge.path` names."""
     if config.knowledge.path is None:
-        raise InputError("knowledge.path: is not set; name the folder of the knowledge base, or set retriever.name=none")
+        raise InputError(
+            "knowledge.path: is not set; name the folder of the knowledge base, or set retriever.name=none"
+        )
     return KnowledgeBase.open(Path(config.knowledge.path), load_embedder(config.knowledge.embedder))
 
 

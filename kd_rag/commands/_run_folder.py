@@ -88,7 +88,12 @@ def _surroundings() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return {"versions": versions, "git": _git_commit(), "cpu_count": os.cpu_count(), "machine": platform.platform()}
+    return {
+        "versions": versions,
+        "git": _git_commit(),
+        "cpu_count": os.cpu_count(),
+        "machine": platform.platform(),
+    }
 
 
 def _git_commit() -> str | None:

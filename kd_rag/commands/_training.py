@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
-import lightning as L  # noqa: N812 (the library's own convention)
 import torch
 
-from kd_rag import config as configuration
 from kd_rag.commands._evaluation import write_scores
 from kd_rag.commands._parts import build_model, build_preparation, label_trees, read_data
 from kd_rag.commands._run_folder import RunFolder, check_name, data_facts
@@ -17,25 +14,25 @@ from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
 from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.objective import Objective
-from kd_rag.models import VisionLanguageModel, load_trainable
+from kd_rag.models import VisionLanguageModel
+from kd_rag.models._lora import load_trainable
 from kd_rag.training.checkpoints import load_weights, verified
 from kd_rag.training.module import Distiller
-from kd_rag.training.trainer import evaluating, training
+from kd_rag.training.trainer import descend, evaluating, training
 
-MakeObjective = Callable[[Config, VisionLanguageModel], Objective]
+MakeObjective = Callable[[VisionLanguageModel], Objective]
 
 
-def train(args: argparse.Namespace, command: str, make_objective: MakeObjective) -> None:
+def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     """Train as the configuration says, keep the best checkpoint, and score it on valid.
 
     All input is read and checked before the run folder is made.
     """
-    config = configuration.load(args.config, args.overrides)
     check_name(config)
     data = read_data(config, ["train", "valid"])
     torch.manual_seed(config.run.seed)  # the adapters' initial weights
     model = build_model(config)
-    objective = make_objective(config, model)
+    objective = make_objective(model)
     preparation = build_preparation(config, data.tasks)
     collator = Collator(model.processor, config.prompt)
     trainer_config = config.trainer
@@ -66,17 +63,9 @@ def train(args: argparse.Namespace, command: str, make_objective: MakeObjective)
     print(f"{command}: {sampler.total_steps} steps over {sampler.records} records -> {folder.path}")
     trainer = training(trainer_config, folder.path, sampler)
     torch.manual_seed(config.run.seed)
-    _fit(trainer, module, loaders, str(folder.path / "checkpoints" / "last") if config.run.resume else None)
+    descend(trainer, module, loaders, str(folder.path / "checkpoints" / "last") if config.run.resume else None)
     best = verified(folder.path / "checkpoints" / "best")
     load_trainable(model, load_weights(best))
     evaluating(trainer_config).validate(module, loaders.val_dataloader(), verbose=False)
     write_scores(folder.path, "valid", module)
     folder.note(steps=trainer.global_step, best_checkpoint=best.resolve().name)
-
-
-def _fit(trainer: L.Trainer, module: Distiller, loaders: Loaders, checkpoint: str | None) -> None:
-    """Run the trainer; an interruption comes out as KeyboardInterrupt, which Lightning turns into SystemExit."""
-    try:
-        trainer.fit(module, loaders, ckpt_path=checkpoint)
-    except SystemExit:
-        raise KeyboardInterrupt from None

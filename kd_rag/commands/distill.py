@@ -18,16 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train on the distillation objective."""
+    from kd_rag import config as configuration
+
+    config = configuration.load(args.config, args.overrides)  # first: a wrong key is told before torch is loaded
     from functools import partial
 
     from kd_rag import registry
     from kd_rag.commands._parts import open_model
     from kd_rag.commands._training import train
-    from kd_rag.config import Config
     from kd_rag.losses.objective import Distillation, Objective
     from kd_rag.models import VisionLanguageModel
 
-    def objective(config: Config, model: VisionLanguageModel) -> Objective:
+    def objective(model: VisionLanguageModel) -> Objective:
         load = partial(open_model, config=config)
         return Distillation(
             registry.build("teachers", config.teacher, load, model.processor.id_digest()),
@@ -37,4 +39,4 @@ def run(args: argparse.Namespace) -> None:
             vocabulary=model.processor.vocabulary,
         )
 
-    train(args, "distill", objective)
+    train(config, "distill", objective)

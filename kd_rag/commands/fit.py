@@ -18,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train on cross-entropy."""
+    from kd_rag import config as configuration
+
+    config = configuration.load(args.config, args.overrides)  # first: a wrong key is told before torch is loaded
     from kd_rag.commands._training import train
     from kd_rag.losses.objective import CrossEntropy
 
-    train(args, "fit", lambda config, model: CrossEntropy(model.processor.vocabulary))
+    train(config, "fit", lambda model: CrossEntropy(model.processor.vocabulary))

@@ -1,7 +1,7 @@
 """Set runs side by side on one Markdown page.
 
-The page has the scores with their intervals beside a majority-class guess, each run's weakest labels, the differences
-between the configurations, and the errors that each run was surest of. Example:
+The page has the scores with their intervals beside a majority-class guess, each run's weakest labels, the
+differences between the configurations, and the errors that each run was surest of. Example:
 
     python -m kd_rag report runs/teacher runs/student --out runs/report
 
@@ -16,12 +16,8 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run folders and the output folder."""
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, in the order of the table"
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder to write report.md into"
-    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, in the order of the table")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write report.md into")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -79,8 +79,9 @@ class Fields:
         return meanings.get(text, next(iter(meanings.values())))
 
     def strings(self, key: str, values: list[Any]) -> tuple[str, ...]:
-        """Return the members of a list, each of which must be a string."""
-        return tuple(self._checked(f"{key}[{i}]", value, str) for i, value in enumerate(values))
+        """Return the strings of a list that should hold nothing else."""
+        checked = [self._checked(f"{key}[{i}]", value, str) for i, value in enumerate(values)]
+        return tuple(text for text, value in zip(checked, values, strict=True) if isinstance(value, str))
 
     def each(self, key: str, read: Callable[[Fields], T]) -> list[T]:
         """Return what `read` makes of every object in the list under `key`."""
@@ -116,14 +117,19 @@ def read_fields(value: Mapping[str, Any], read: Callable[[Fields], T], faults: l
 
 def shown(value: Any) -> str:
     """Return a value as JSON, cut to what a message can hold."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """Return `; did you mean …?` for the valid word most like `word`, or nothing."""
-    near = difflib.get_close_matches(word, list(valid), n=1)
+def nearest(key: str, valid: Iterable[str]) -> str:
+    """Return `; did you mean …?` for the valid key that `key` seems to be a slip of, or nothing."""
+    near = difflib.get_close_matches(key, list(valid), n=1, cutoff=0.75)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def closest(word: str, valid: Iterable[str]) -> str:
+    """Return the valid word most like `word`, however unlike it is."""
+    return difflib.get_close_matches(word, list(valid), n=1, cutoff=0.0)[0]
 
 
 def _either(words: Iterable[str]) -> str:

@@ -62,26 +62,31 @@ def _line_items(text: str) -> Iterator[Item]:
 
 
 def _array_items(text: str) -> Iterator[Item]:
-    at = _skip_space(text, text.index("[") + 1)
-    number, delimiter = 0, text[at : at + 1]
-    while delimiter != "]":
+    at, number = _skip_space(text, text.index("[") + 1), 0
+    more = text[at : at + 1] != "]"
+    while more:
         number += 1
         faults: list[str] = []
         try:
             value, at = _decoder(faults).raw_decode(text, at)
-            at = _skip_space(text, at)
-            delimiter = text[at : at + 1]
-            if delimiter not in (",", "]"):
-                raise json.JSONDecodeError("Expecting ',' or ']' behind the item", text, at)
+            at, more = _behind_item(text, at)
         except (ValueError, RecursionError) as error:
-            yield Item(number, f"item {number}", None, (f"is not JSON ({_reason(error)})",))
+            yield Item(number, f"item {number}", None, (f"is not JSON ({_reason(error)}); mend the array there",))
             return
         yield Item(number, f"item {number}", value, tuple(faults))
-        at = _skip_space(text, at + 1) if delimiter == "," else at
-    rest = _skip_space(text, at + 1)
-    if rest < len(text):
-        error = json.JSONDecodeError("Extra data behind the array", text, rest)
-        yield Item(number + 1, f"item {number + 1}", None, (f"is not JSON ({_reason(error)})",))
+
+
+def _behind_item(text: str, at: int) -> tuple[int, bool]:
+    """Return where the text goes on behind an item that ends at `at`, and whether another item stands there."""
+    at = _skip_space(text, at)
+    if text[at : at + 1] == ",":
+        return _skip_space(text, at + 1), True
+    if text[at : at + 1] != "]":
+        raise json.JSONDecodeError("Expecting ',' or ']' behind an item", text, at)
+    end = _skip_space(text, at + 1)
+    if end < len(text):
+        raise json.JSONDecodeError("Extra data behind the array", text, end)
+    return end, False
 
 
 def _skip_space(text: str, at: int) -> int:

@@ -30,17 +30,23 @@ def read_mdsirc(item: Fields) -> Draft:
     if item.optional("input", str):
         item.note("input", "expected an empty string; put its text into instruction")
     label = (item.optional("output", str) or "").strip() or None
-    if instruction.startswith(SCENE):
-        task, turns, rest = "image_scene", (Turn("user", IMAGE_MARKER),), instruction.removeprefix(SCENE)
-    else:
-        before, _, quoted = instruction.partition(START)
-        dialogue, end, rest = quoted.rpartition(END)
-        if instruction and not end:
-            item.note("instruction", f"expected {SCENE!r} at its beginning, or a dialogue between {START} and {END}")
-        task, turns = "intent", _turns(dialogue, item)
+    task, turns, rest = _scene(instruction) if instruction.startswith(SCENE) else _intent(instruction, item)
     labels = _quoted_labels(rest, item)
     metadata = {} if labels is None else {"labels": labels}
     return Draft(identity, task, turns, images, label, metadata, FOLDERS)
+
+
+def _scene(instruction: str) -> tuple[str, tuple[Turn, ...], str]:
+    """Return task and turns, and the rest of the instruction."""
+    return "image_scene", (Turn("user", IMAGE_MARKER),), instruction.removeprefix(SCENE)
+
+
+def _intent(instruction: str, item: Fields) -> tuple[str, tuple[Turn, ...], str]:
+    """Return task and turns, and what stands behind the dialogue."""
+    dialogue, end, rest = instruction.partition(START)[2].rpartition(END)
+    if instruction and not end:
+        item.note("instruction", f"expected {SCENE!r} at its beginning, or a dialogue between {START} and {END}")
+    return "intent", _turns(dialogue, item), rest
 
 
 def _turns(dialogue: str, item: Fields) -> tuple[Turn, ...]:

@@ -1,8 +1,8 @@
 """LLaMA-Factory's ShareGPT style: one object of a chat data set -> Draft.
 
-`{messages | conversations, images}` with `role`/`content` or `from`/`value` in each message. The last message is the label
-if it is the assistant's; a system message is kept in `metadata["system"]`, since our own prompt replaces it. The format
-knows neither ids nor tasks: `id` and `task` may be given, else records are numbered and the task is `intent`.
+`{messages | conversations, images}` with `role`/`content` or `from`/`value` in each message. The last message is the
+label if it is the assistant's; a system message is kept in `metadata["system"]`, since our own prompt replaces it. The
+format knows neither ids nor tasks: `id` and `task` may be given, else records are numbered and the task is `intent`.
 Source: LLaMA-Factory, data/README.md.
 """
 

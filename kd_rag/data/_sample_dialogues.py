@@ -1,7 +1,7 @@
 """Drafts of the bundled sample's intent records: who says what, and which picture goes with it.
 
-Every question about a product is asked in the same words of one product for each fault, and every text sent with a photo
-goes with a whole and with a cracked item: the dialogue alone is at chance there by construction.
+Every question about a product is asked in the same words of one product for each fault, and every text sent with
+a photo goes with a whole and with a cracked item: the dialogue alone is at chance there by construction.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ _SLOTS = {
 _GREETINGS = ("Hello", "Hi there", "Good morning")
 _WELCOMES = ("", "Hello, how may I help?", "Welcome to our shop.")
 _REPLIES = ("", "One moment please.", "Let me look.")
+_ASKED_NUMBER = "May I have your customer number?"
 _IRRELEVANT = ("message_chat", "star_reviews", "till_receipt", "whole_goods")
 
 
@@ -114,34 +115,31 @@ def _told_by_dialogue(rng: random.Random, label: str, count: int) -> list[Draft]
         if i % 5 == 4:
             text += f" {IMAGE_MARKER}"
             sketches = (Sketch(rng.choice(_IRRELEVANT), new_seed(rng)),)
-        turns = _around(rng, text)
-        if rng.random() < 0.2:
-            turns += (Turn("user", f"My customer number is {rng.randint(10000, 99999)}."),)
-        drafts.append(Draft("intent", label, "dialogue", turns, sketches))
+        drafts.append(Draft("intent", label, "dialogue", _around(rng, text), sketches))
     return drafts
 
 
 def _told_by_passage(rng: random.Random, question: str, products: Sequence[Product]) -> list[Draft]:
     turns = _around(rng, question)
     return [
-        Draft("intent", product.fault, "passage", _naming(product, turns), product=product.name)
-        for product in products
+        Draft("intent", product.fault, "passage", _naming(product, turns), product=product.name) for product in products
     ]
 
 
 def _told_by_picture(rng: random.Random, text: str) -> list[Draft]:
     turns, seed = _around(rng, text), new_seed(rng)
     return [
-        Draft("intent", label, "picture", turns, (Sketch(scene, seed),))
-        for label, scene in TOLD_BY_PICTURE.items()
+        Draft("intent", label, "picture", turns, (Sketch(scene, seed),)) for label, scene in TOLD_BY_PICTURE.items()
     ]
 
 
 def _around(rng: random.Random, text: str) -> tuple[Turn, ...]:
     """Put the customer's `text` among the small talk of one to four turns."""
-    before = (Turn("user", rng.choice(_GREETINGS)), Turn("agent", rng.choice(_WELCOMES)))
-    after = (Turn("agent", rng.choice(_REPLIES)),)
-    return (before if rng.random() < 0.5 else ()) + (Turn("user", text),) + (after if rng.random() < 0.4 else ())
+    said = (Turn("user", text),)
+    greeting = (Turn("user", rng.choice(_GREETINGS)), Turn("agent", rng.choice(_WELCOMES)))
+    reply = (Turn("agent", rng.choice(_REPLIES)),)
+    number = (Turn("agent", _ASKED_NUMBER), Turn("user", f"It is {rng.randint(10000, 99999)}."))
+    return rng.choice((said, greeting + said, said + reply, greeting + said + reply, said + number))
 
 
 def _naming(product: Product, turns: Sequence[Turn]) -> tuple[Turn, ...]:

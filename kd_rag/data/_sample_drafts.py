@@ -20,8 +20,8 @@ Cue = Literal["dialogue", "passage", "picture", "ocr"]
 class Sketch:
     """A picture to be drawn: `scene` names the drawing, `seed` fixes all that is random in it.
 
-    `lines` are the texts printed on it, from top to bottom. Two sketches that share a seed differ in scene and
-    lines only, so that a record and its twin of another label have nothing else to be told apart by.
+    `lines` are the texts printed on it, from top to bottom. Two sketches that share a seed differ in scene
+    and lines only, so that a record and its twin of another label have nothing else to be told apart by.
     """
 
     scene: str

@@ -1,7 +1,7 @@
 """The invented products of the bundled sample, each with one known fault, and the passages that tell it.
 
-Products come in sets, one product for each fault: within a set the model code and the category are the same and
-only the brand differs, and no brand occurs twice. So neither the category nor any word of a name tells the fault.
+Products come in sets, one product for each fault: within a set the model code and the category are the same,
+only the brand differs, and no brand occurs twice. So neither category nor any word of a name tells the fault.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ FAULTS = {
 """Label -> the ways in which passages put it."""
 
 _CATEGORIES = ("lamp", "fan", "clock", "speaker", "torch", "shaver", "heater", "scale", "mixer", "drill")
-_STEMS = ("Vor", "Zel", "Quim", "Tarn", "Brel", "Osk", "Jyl", "Murv", "Pex", "Drov", "Hask", "Lun", "Wex", "Fyr")
-_ENDINGS = ("ado", "iva", "onix", "ulek", "emo", "ary", "ish", "ogat")
+_ONSETS = ("B", "Br", "D", "F", "G", "H", "J", "K", "L", "M", "N", "Pr", "Qu", "R", "Sk", "T", "V", "W", "Y", "Z")
+_RIMES = ("ab", "arn", "eb", "elm", "ex", "ilk", "im", "onk", "orv", "osk", "ulm", "urp", "yl", "yx")
+_ENDINGS = ("ado", "ary", "emo", "ish", "iva", "ogat", "onix", "ulek")
 _SHEETS = (
     "{name}. Weight {grams} g, {years} years of warranty. Known issue: {fault}.",
     "The {name} weighs {grams} g. Many owners say that {fault}. Warranty: {years} years.",
@@ -60,7 +61,7 @@ class Product:
 
 def draw_product_sets(rng: random.Random, count: int) -> list[tuple[Product, ...]]:
     """Draw `count` sets of products, one product for each fault in each set."""
-    brands = ["".join(parts) for parts in itertools.product(_STEMS, _ENDINGS)]
+    brands = ["".join(parts) for parts in itertools.product(_ONSETS, _RIMES, _ENDINGS)]
     chosen = iter(rng.sample(brands, count * len(FAULTS)))
     sets = []
     for category in deal(rng, _CATEGORIES, count):

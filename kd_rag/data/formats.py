@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from kd_rag.data._formats_fields import Draft, Fields, nearest, read_fields, shown
+from kd_rag.data._formats_fields import Draft, Fields, closest, nearest, read_fields, shown
 from kd_rag.data._formats_json import Item, read_text, split_items
 from kd_rag.data._formats_mdsirc import read_mdsirc
 from kd_rag.data._formats_sharegpt import read_sharegpt
@@ -75,8 +75,8 @@ def _read_item(item: Item) -> tuple[Draft | None, list[str]]:
     mark = next((mark for mark in _READERS if mark in value), None)
     if mark is None:
         near = next(filter(None, (nearest(key, _READERS) for key in value)), "")
-        marks = ", ".join(_READERS)
-        return None, [*faults, f"has none of the keys {marks}, which tell the format, but {_keys(value)}{near}"]
+        marks, keys = ", ".join(_READERS), shown(list(value))
+        return None, [*faults, f"has none of the keys {marks}, which tell the format; it has {keys}{near}"]
     draft = read_fields(value, _READERS[mark], faults)
     return draft, faults or list(_contradictions(draft))
 
@@ -87,24 +87,21 @@ def _contradictions(draft: Draft) -> Iterator[str]:
         yield "has no turns and no images; it needs one of them"
     marks = sum(turn.text.count(IMAGE_MARKER) for turn in draft.turns)
     if marks > len(draft.images):
-        yield f"its turns hold {marks} {IMAGE_MARKER} marks, but it has {len(draft.images)} images; add the missing ones"
-    labels, label = draft.metadata.get("labels"), draft.label
+        yield f"has {marks} {IMAGE_MARKER} marks in its turns for {len(draft.images)} images; name the missing ones"
+    label = draft.label
     if label is not None and (not label or label != label.strip()):
         yield f"label: is {shown(label)}; write it without spaces around it, or null for a record without one"
     if "labels" not in draft.metadata:
         return
+    labels = draft.metadata["labels"]
     if not _are_labels(labels):
         yield f"metadata.labels: expected different strings that are not empty, found {shown(labels)}"
     elif label is not None and label not in labels:
-        near = nearest(label, labels)
-        yield f"label: {label!r} is not one of the {len(labels)} labels that the record lists{near}"
+        near = closest(label, labels)
+        yield f"label: {label!r} is not one of the {len(labels)} labels that the record lists; the nearest is {near!r}"
 
 
-def _keys(value: Mapping[str, Any]) -> str:
-    return ", ".join(value) or "no key at all"
-
-
-def _are_labels(value: Any) -> bool:
+def _are_labels(value: Any) -> TypeGuard[list[str]]:
     strings = isinstance(value, list) and all(isinstance(label, str) and label.strip() for label in value)
     return strings and 0 < len(value) == len(set(value))
 

@@ -1,19 +1,22 @@
 """Reading records: a file in any of the formats -> checked Records, or every fault that it has.
 
-Each fault is one sentence that names the file, the line or item, the id, what was found and what would be right. Pictures
-are looked for in the file's own folder, which a path may not leave, and are made absolute; their headers are always
-checked, their pixels only on demand, since decoding is a hundred times slower and is done anyway when they are used.
+Each fault is one sentence that names the file, the line or item, the id, what was found and what would be right.
+Pictures are looked for in the file's own folder, which a path may not leave, and are made absolute. Their headers are
+always checked, their pixels only on demand: decoding is far slower, and is done anyway when a picture is used.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 from kd_rag.data._formats_fields import Draft
-from kd_rag.data.formats import Entry, read_entries
-from kd_rag.pictures import check_picture, load_picture
+from kd_rag.data.formats import read_entries
+from kd_rag.pictures import MAX_PIXELS, load_picture
 from kd_rag.types import InputError, Record
 
 
@@ -36,36 +39,28 @@ def find_faults(path: Path) -> list[str]:
 
 
 def _examine(path: Path, decode: bool) -> Iterator[Record | str]:
-    """Yield a Record for each good entry of a file, and all faults of each bad one."""
-    folder = Path(os.path.realpath(path.parent))
+    """Yield a Record for each good entry of a file, and every fault of each bad one."""
+    folder, empty = Path(os.path.realpath(path.parent)), True
     places: dict[str, str] = {}
     try:
         for entry in read_entries(path):
-            yield from _examine_entry(entry, path, folder, places, decode)
-            places.setdefault(_identity(entry, path), entry.place)
+            empty, draft, faults = False, entry.draft, list(entry.faults)
+            where = f"{path}: {entry.place}"
+            if draft is not None:
+                identity = draft.id or f"{path.stem}-{entry.number}"
+                where += f", id {identity!r}"
+                images = _find_pictures(draft, folder, decode, faults)
+                if identity in places:
+                    faults.append(f"{places[identity]} has the same id; give every record its own")
+                places.setdefault(identity, entry.place)
+                if not faults:
+                    yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata)
+            yield from (f"{where}: {fault}" for fault in faults)
     except InputError as fault:
         yield str(fault)
         return
-    if not places:
+    if empty:
         yield f"{path}: holds no records; write one JSON object a line, or one array of objects"
-
-
-def _examine_entry(
-    entry: Entry, path: Path, folder: Path, places: dict[str, str], decode: bool
-) -> Iterator[Record | str]:
-    identity, draft, faults = _identity(entry, path), entry.draft, list(entry.faults)
-    images = _find_pictures(draft, folder, decode, faults) if draft else ()
-    if identity in places:
-        faults.append(f"has the id of {places[identity]}; give every record its own")
-    if draft is None or faults:
-        yield from (f"{path}: {entry.place}, id {identity!r}: {fault}" for fault in faults)
-    else:
-        yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata)
-
-
-def _identity(entry: Entry, path: Path) -> str:
-    """Return a record's id; where the format has none, the file's name and the record's number."""
-    return (entry.draft and entry.draft.id) or f"{path.stem}-{entry.number}"
 
 
 def _find_pictures(draft: Draft, folder: Path, decode: bool, faults: list[str]) -> tuple[Path, ...]:
@@ -74,7 +69,7 @@ def _find_pictures(draft: Draft, folder: Path, decode: bool, faults: list[str]) 
     for name in draft.images:
         try:
             picture = _find_picture(name, folder, draft.folders)
-            (load_picture if decode else check_picture)(picture)
+            (load_picture if decode else _check_header)(picture)
             found.append(picture)
         except InputError as fault:
             faults.append(f"image {name!r}: {fault}")
@@ -82,13 +77,30 @@ def _find_pictures(draft: Draft, folder: Path, decode: bool, faults: list[str]) 
 
 
 def _find_picture(name: str, folder: Path, places: tuple[str, ...]) -> Path:
-    if Path(name).is_absolute() or "\0" in name:
+    if Path(name).is_absolute():
         raise InputError(f"is not a relative path; write where it lies as seen from {folder}")
-    paths = list(dict.fromkeys(Path(os.path.realpath(folder / place / name)) for place in places))
+    try:
+        paths = list(dict.fromkeys(Path(os.path.realpath(folder / place / name)) for place in places))
+        lying = [path for path in paths if path.is_file()]
+    except (OSError, ValueError) as error:  # too long, or with characters that no file name has
+        raise InputError(f"cannot be a file's name ({error}); rename it") from None
     if not all(path.is_relative_to(folder) for path in paths):
         raise InputError(f"leads out of the record file's folder; put the picture into {folder}")
-    lying = [path for path in paths if path.is_file()]
-    if len(lying) != 1:
-        wanted = " or ".join(str(path) for path in paths)
-        raise InputError(f"is missing; it belongs to {wanted}" if not lying else f"lies twice, as {wanted}; keep one")
+    if not lying:
+        raise InputError(f"is missing; it belongs to {' or '.join(map(str, paths))}")
+    if len(lying) > 1:
+        raise InputError(f"lies twice, as {' and '.join(map(str, lying))}; keep one of them")
     return lying[0]
+
+
+def _check_header(path: Path) -> None:
+    """Check what a picture file declares, its pixels unread."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                sound = picture.width * picture.height <= MAX_PIXELS
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError):
+        sound = False
+    if not sound:
+        load_picture(path)  # fails likewise, and says why

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from kd_rag.config import TaskConfig
+from kd_rag.data._formats_fields import closest
 from kd_rag.types import InputError, Record, Task
 
 
@@ -15,8 +15,8 @@ def resolve_tasks(
 ) -> dict[str, Task]:
     """Return the tasks by name: the configured ones, or, where none is, every task that a record has.
 
-    A task's labels are the configured ones, else the list in its records' `metadata["labels"]`, else the sorted labels of
-    `train`. `others` maps the names of further splits to their records.
+    A task's labels are the configured ones, else the list in its records' `metadata["labels"]`, else the sorted labels
+    of `train`. `others` maps the names of further splits to their records.
 
     Raises InputError naming the record whose task or label is not among them, or the task that has no labels.
     """
@@ -25,8 +25,8 @@ def resolve_tasks(
     for record in records:
         if record.task not in chosen:
             raise InputError(
-                f"record {record.id!r}: task {record.task!r} is not configured; {_nearest(record.task, chosen)}, "
-                f"or set tasks.{record.task}.instruction"
+                f"record {record.id!r}: task {record.task!r} is not configured; the nearest that is, is "
+                f"{closest(record.task, chosen)!r}"
             )
     tasks = {}
     for name, config in chosen.items():
@@ -68,9 +68,5 @@ def _check_labels(records: Iterable[Record], labels: tuple[str, ...]) -> None:
         if record.label is not None and record.label not in labels:
             raise InputError(
                 f"record {record.id!r}: label {record.label!r} is not one of the {len(labels)} labels of task "
-                f"{record.task!r}; {_nearest(record.label, labels)}"
+                f"{record.task!r}; the nearest is {closest(record.label, labels)!r}"
             )
-
-
-def _nearest(word: str, valid: Iterable[str]) -> str:
-    return f"the nearest is {difflib.get_close_matches(word, list(valid), n=1, cutoff=0.0)[0]!r}"

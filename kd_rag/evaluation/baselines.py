@@ -16,9 +16,9 @@ def majority_class(
 ) -> list[Prediction]:
     """Answer every record with the commonest label of its task in the training set.
 
-    The probabilities are the labels' shares in the training set, so likelihood and calibration can be scored too;
-    of labels equally common, the first in prompt order is taken. `train_label_counts` is `{task: {label: n}}`
-    and has every task of the predictions.
+    The probabilities are the labels' shares in the training set, so that likelihood and calibration can be
+    scored too; of labels equally common, the first in prompt order is taken. `train_label_counts` is
+    `{task: {label: n}}` and has every task of the predictions.
     """
     return [_guess(train_label_counts[prediction.task], prediction) for prediction in predictions]
 

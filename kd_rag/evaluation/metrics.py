@@ -1,7 +1,7 @@
 """Scores of labelled predictions: how often right, how sure, and whether the sureness can be believed.
 
-In: gold labels and a probability for every label, task by task. Out: the content of `metrics.json` in plain JSON
-types, the same to the last digit for a seed. scikit-learn counts; torchmetrics bins.
+In: gold labels and a probability for every label, task by task. Out: the content of `metrics.json` in plain
+JSON types, the same to the last digit for a seed. scikit-learn counts; torchmetrics bins.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def score(
 ) -> dict[str, Any]:
     """Return `{"tasks": {name: scores}, "NAME_score": …, "average_score": …}`.
 
-    `tasks` maps each task to its labels in prompt order; a task without a prediction has no entry. A task's score is
-    100 times its weighted F1, and the average score the mean of these. Raises InputError naming the record
-    whose task, label or probabilities do not fit.
+    `tasks` maps each task to its labels in prompt order; a task without a prediction has no entry. A task's
+    score is 100 times its weighted F1, and the average score is the mean of these. Raises InputError naming
+    the record whose task, label or probabilities do not fit.
     """
     rows: dict[str, list[tuple[str, list[float]]]] = {name: [] for name in tasks}
     for prediction in predictions:
@@ -40,9 +40,7 @@ def score(
     if not predictions:
         raise InputError("there is no record to score; give at least one labelled record")
     scored = {
-        name: score_task(
-            tasks[name], [g for g, _ in found], np.array([p for _, p in found]), bootstrap_samples, seed
-        )
+        name: score_task(tasks[name], [g for g, _ in found], np.array([p for _, p in found]), bootstrap_samples, seed)
         for name, found in rows.items()
         if found
     }
@@ -60,8 +58,8 @@ def score_task(
     """Score one task; `labels` are in prompt order and name the columns of `probabilities`.
 
     The predicted label is the likeliest, the first in prompt order among equals. F1 is scikit-learn's with
-    `zero_division=0`; the macro average runs over the labels that occur in `gold` or are predicted. `nll` is the mean
-    of -log p(gold) in nats, with p no smaller than float64's epsilon, as in scikit-learn's log loss.
+    `zero_division=0`; the macro average runs over the labels that occur in `gold` or are predicted. `nll` is
+    the mean of -log p(gold) in nats, with p no smaller than float64's epsilon, as in scikit-learn's log loss.
     """
     assert probabilities.shape == (len(gold), len(labels)), f"{probabilities.shape} for {len(gold)} records"
     probabilities = probabilities.astype(np.float64)
@@ -84,8 +82,8 @@ def score_task(
 def _calibration_error(confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> float:
     """Return the expected calibration error of the predicted labels (Naeini et al. 2015; Guo et al. 2017).
 
-    Records fall by confidence into the bins [k/15, (k+1)/15), the last of which includes 1; the error is the mean over
-    records of their bin's |accuracy - mean confidence|.
+    Records fall by the probability of their predicted label into 15 bins [k/15, (k+1)/15), the last of which
+    includes 1; the error is the mean over records of their bin's |accuracy - mean probability|.
     """
     # torchmetrics would give a confidence of exactly 1 a sixteenth bin of its own.
     below_one = torch.from_numpy(confidence.clip(max=np.nextafter(1.0, 0.0)))
@@ -106,9 +104,7 @@ def _gold_and_row(prediction: Prediction, labels: Sequence[str]) -> tuple[str, l
     if prediction.label is None:
         raise InputError(f"record {prediction.id!r} has no label; scores need one (`predict` works without)")
     if prediction.label not in labels:
-        raise InputError(
-            f"record {prediction.id!r}: {prediction.label!r} is no label of task {prediction.task!r}"
-        )
+        raise InputError(f"record {prediction.id!r}: {prediction.label!r} is no label of task {prediction.task!r}")
     missing = [label for label in labels if label not in prediction.probabilities]
     if missing:
         raise InputError(f"record {prediction.id!r}: there is no probability for label {missing[0]!r}")

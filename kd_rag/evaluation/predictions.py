@@ -18,8 +18,8 @@ from kd_rag.types import InputError
 class Prediction:
     """One record's outcome.
 
-    `label` is the gold label (None where there is none), `probabilities` has every label of the task in prompt order,
-    `passages` the ids of the passages in the prompt, and `ocr` the text read from the pictures.
+    `label` is the gold label (None where there is none), `probabilities` has every label of the task in
+    prompt order, `passages` the ids of the passages in the prompt, and `ocr` the text read from the pictures.
     """
 
     id: str
@@ -82,8 +82,9 @@ def _parse(line: str, where: str) -> Prediction:
     for label, probability in found["probabilities"].items():
         if not _is_probability(probability):
             raise InputError(f"{where}: the probability of {label!r} is {probability!r}, not in [0, 1]")
-    if found["predicted"] not in found["probabilities"]:
-        raise InputError(f"{where}: 'predicted' is {found['predicted']!r}, which has no probability")
+    for key in ("label", "predicted"):
+        if found[key] is not None and found[key] not in found["probabilities"]:
+            raise InputError(f"{where}: {key!r} is {found[key]!r}, which is not among the probabilities' labels")
     return Prediction(**{f.name: found[f.name] for f in fields(Prediction)})
 
 

@@ -1,12 +1,13 @@
 """A finished run folder, read back and checked.
 
-In: a folder with `config.yaml`, `run.json`, `metrics.json` and `predictions-SPLIT.jsonl`. Out: a `Run`. Keys that
-are needed are checked here, once; others may come and go.
+In: a folder with `config.yaml`, `run.json`, `metrics.json` and `predictions-SPLIT.jsonl`. Out: a `Run`. Keys
+that are needed are checked here, once; others may come and go.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ _REMEDY = "finish the run with `fit` or `distill`, or score it with `evaluate`"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run folder holds: its configuration, `run.json`, `metrics.json`, and the predictions scored there."""
+    """What a run folder holds; `facts` is `run.json`, and `predictions` are those that `metrics` scores."""
 
     folder: Path
     config: config.Config
@@ -85,14 +86,14 @@ def _check(found: Any, needed: Mapping[str, Any], where: str) -> None:
 
 def _check_agreement(run: Run) -> None:
     """Refuse a folder whose files come from different moments: no table made of it would be true."""
-    for name, task in run.metrics["tasks"].items():
+    stated = {name: task["n"] for name, task in run.metrics["tasks"].items()}
+    found = dict(Counter(prediction.task for prediction in run.predictions))
+    if not found or found != stated:
+        raise InputError(
+            f"{run.folder}: metrics.json scores the records {stated}, but "
+            f"predictions-{run.metrics['split']}.jsonl holds {found}; score the run again with `evaluate`"
+        )
+    for name in stated:
         if not run.facts["train_label_counts"].get(name):
-            raise InputError(
-                f"{run.folder / 'run.json'}: train_label_counts has no label of task {name!r}; {_REMEDY}"
-            )
-        found = sum(p.task == name for p in run.predictions)
-        if found != task["n"]:
-            raise InputError(
-                f"{run.folder}: metrics.json scores {task['n']} records of task {name!r}, "
-                f"but the predictions hold {found}; score the run again with `evaluate`"
-            )
+            where = f"{run.folder / 'run.json'}: train_label_counts"
+            raise InputError(f"{where} has no label of task {name!r}; {_REMEDY}")

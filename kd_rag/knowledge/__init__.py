@@ -1,0 +1,1 @@
+"""The knowledge base: the text encoder and the Chroma store."""

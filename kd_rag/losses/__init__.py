@@ -1,0 +1,1 @@
+"""From hidden states at the answer to the loss."""

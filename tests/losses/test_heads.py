@@ -1,0 +1,98 @@
+"""The head runs on answer rows only, over the shared ids only; and nothing is lost by it."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, kl_div
+
+from kd_rag.losses.divergences import forward_kl
+from kd_rag.losses.heads import answer_rows, log_probabilities
+from kd_rag.types import IGNORED
+from tests.conftest import make_example
+
+
+@pytest.fixture
+def batch(collator):
+    examples = [
+        make_example(label="refund"),
+        make_example(texts=("longer turn <image>",), pictures=1, label="order_page"),
+    ]
+    return collator.micro_batches(examples, 2)[0]
+
+
+def naive(model, batch, vocabulary):
+    """Full logits at every position, shifted as usual: what everybody writes first."""
+    logits = model.logits(model(batch.inputs).flatten(0, 1)).unflatten(0, batch.labels.shape)
+    return logits[:, :-1, :vocabulary].flatten(0, 1), batch.labels[:, 1:].flatten()
+
+
+def gradients(model):
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return found
+
+
+def test_loss_and_gradients_equal_those_of_full_logits(load, batch):
+    model = load("student")
+    vocabulary = model.processor.vocabulary
+    logits, targets = naive(model, batch, vocabulary)
+    full = cross_entropy(logits, targets, ignore_index=IGNORED)
+    full.backward()
+    expected = gradients(model)
+    rows, targets = answer_rows(model(batch.inputs), batch.labels)
+    ours = cross_entropy(log_probabilities(model.logits(rows), vocabulary), targets)
+    ours.backward()
+    torch.testing.assert_close(ours, full, rtol=1e-5, atol=0)
+    found = gradients(model)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, name
+
+
+def test_the_head_never_sees_a_row_that_predicts_no_answer(load, batch):
+    model, shapes = load("student"), []
+    model.network.lm_head.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape)))
+    rows, targets = answer_rows(model(batch.inputs), batch.labels)
+    model.logits(rows)
+    assert shapes == [((batch.labels != IGNORED).sum().item(), model.network.lm_head.out_features)]
+    assert targets.tolist() == [t for t in batch.labels.flatten().tolist() if t != IGNORED]
+
+
+def test_padded_head_rows_change_neither_loss_nor_gradient(load, batch):
+    """Rows above the tokenizer's ids are noise: a KL that sees them distils noise."""
+
+    def loss_and_gradient(shift):
+        teacher, student = load("teacher"), load("student")
+        vocabulary = student.processor.vocabulary
+        with torch.no_grad():
+            for model in (teacher, student):
+                assert model.network.lm_head.out_features > vocabulary
+                model.network.lm_head.weight[vocabulary:] += shift
+            target = teacher.logits(answer_rows(teacher(batch.inputs), batch.labels)[0])
+        rows, _ = answer_rows(student(batch.inputs), batch.labels)
+        sides = (log_probabilities(side, vocabulary, 2.0) for side in (target, student.logits(rows)))
+        loss = forward_kl(*sides).sum()
+        loss.backward()
+        return loss.item(), gradients(student)
+
+    (one, first), (other, second) = loss_and_gradient(0.0), loss_and_gradient(1e3)
+    assert one == other
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_end_of_turn_is_inside_the_vocabulary(load):
+    """tokenizer.vocab_size leaves the special tokens out, and the end of the answer with them."""
+    processor = load("student").processor
+    assert processor.tokenizer.vocab_size <= processor.end_of_turn_id < processor.vocabulary
+
+
+def test_heads_of_different_width_give_the_divergence_of_the_shared_ids(load):
+    teacher, student = load("teacher"), load("student")
+    assert teacher.network.lm_head.out_features == student.network.lm_head.out_features + 128
+    vocabulary = student.processor.vocabulary
+    draw = torch.Generator().manual_seed(0)
+    wide, narrow = (torch.randn(5, m.network.lm_head.out_features, generator=draw) for m in (teacher, student))
+    p, q = wide[:, :vocabulary].double().log_softmax(1), narrow[:, :vocabulary].double().log_softmax(1)
+    expected = kl_div(q, p, log_target=True, reduction="none").sum(1)
+    ours = forward_kl(log_probabilities(wide, vocabulary), log_probabilities(narrow, vocabulary))
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-6)

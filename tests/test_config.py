@@ -1,0 +1,81 @@
+"""A wrong key or type must stop a run at its first second, and say what would be right."""
+
+import pytest
+
+from kd_rag import config, registry
+from kd_rag.types import InputError
+
+
+def test_later_layers_win_and_the_saved_file_repeats_the_run(tmp_path):
+    (tmp_path / "a.yaml").write_text("trainer: {epochs: 5, batch_size: 2}\nmodel: {path: here}\n")
+    (tmp_path / "b.yaml").write_text("trainer: {epochs: 6}\n")
+    loaded = config.load([tmp_path / "a.yaml", tmp_path / "b.yaml"], ["trainer.batch_size=3"])
+    assert (loaded.trainer.epochs, loaded.trainer.batch_size) == (6.0, 3)
+    config.save(loaded, tmp_path / "saved.yaml")
+    assert config.load([tmp_path / "saved.yaml"]) == loaded
+
+
+def test_a_component_gets_the_options_of_its_member_filled_in():
+    loaded = config.load([], ["model.path=x", "ocr.name=rapidocr"])
+    assert loaded.ocr["name"] == "rapidocr"
+    assert loaded.ocr["min_confidence"] == 0.5
+
+
+def test_another_member_does_not_inherit_the_options_of_the_former(tmp_path):
+    (tmp_path / "a.yaml").write_text("model: {path: x}\nretriever: {name: dense, k: 7}\n")
+    assert config.load([tmp_path / "a.yaml"]).retriever == {"name": "dense", "k": 7}
+    assert config.load([tmp_path / "a.yaml"], ["retriever.name=none"]).retriever == {"name": "none"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["trainer.learningrate=1"], ["'trainer.learningrate'", "'trainer.learning_rate'"]),
+        (["epochs=3"], ["'epochs'", "'trainer.epochs'"]),
+        (["trainer.epochs=many"], ["trainer.epochs", "float", "many"]),
+        (["trainer.batch_size=1.5"], ["trainer.batch_size", "int", "1.5"]),
+        (["run.resume=3"], ["run.resume", "bool", "3"]),
+        (["trainer=3"], ["trainer", "mapping", "3"]),
+        (["tasks.intent.labels=3"], ["tasks.intent.labels", "list"]),
+        (["tasks.intent.label=[a]"], ["'tasks.intent.label'", "labels"]),
+        (["ocr=rapidocr"], ["ocr", "mapping with a name"]),
+        (["ocr.name=rapidocrr"], ["'rapidocrr'", "doctr", "did you mean 'rapidocr'"]),
+        (["retriever.name=dense", "retriever.kk=1"], ["retriever.kk", "'dense'", "k"]),
+        (["retriever.name=dense", "retriever.k=few"], ["retriever.k", "int", "few"]),
+        (["ocr.name=no.such.module:Engine"], ["no.such.module:Engine"]),
+        (["augmentations=[{name: corp}]"], ["'corp'", "crop"]),
+        (["augmentations=[{name: crop, areas: 2}]"], ["augmentations[0].areas", "'crop'"]),
+        (["noequals"], ["'noequals'", "key.sub=value"]),
+    ],
+)
+def test_a_wrong_override_names_key_expectation_and_remedy(overrides, parts):
+    with pytest.raises(InputError) as error:
+        config.load([], ["model.path=x", *overrides])
+    for part in parts:
+        assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "part"), [("a: [", "is not YAML"), ("- a", "mapping"), ("nonsense: 1", "'nonsense'")])
+def test_a_wrong_file_is_named(tmp_path, text, part):
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(InputError, match="wrong.yaml") as error:
+        config.load([tmp_path / "wrong.yaml"])
+    assert part in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent.yaml: cannot be read"):
+        config.load([tmp_path / "absent.yaml"])
+
+
+def test_a_required_option_that_is_missing_is_named():
+    """A command that needs no model must not ask for one; a command that does must say what is missing."""
+    component = config.load([], ["model.name=qwen2_vl"]).model
+    with pytest.raises(InputError, match=r"models: 'qwen2_vl' needs the option 'path'"):
+        registry.build("models", component)
+
+
+def test_differences_name_what_two_runs_do_not_share():
+    one, other = (config.load([], ["model.path=x", f"trainer.epochs={n}"]) for n in (1, 2))
+    assert config.differences(one, other) == {"trainer.epochs": (1.0, 2.0)}

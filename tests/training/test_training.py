@@ -1,0 +1,121 @@
+"""Steps that weigh by answer tokens, runs that resume to the bit, checkpoints that are whole."""
+
+import json
+import os
+import signal
+
+import lightning as L  # noqa: N812
+import pytest
+import torch
+
+from kd_rag.training.checkpoints import load_weights
+from kd_rag.types import InputError
+
+
+class StopAt(L.Callback):
+    """Send a signal to this process at the end of a step, before the step's own end is noticed."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Losses(L.Callback):
+    def __init__(self):
+        self.values = {}
+
+    def on_train_batch_end(self, trainer, *args):
+        self.values[trainer.global_step] = trainer.callback_metrics["train/loss"].item()
+
+
+@pytest.mark.parametrize("micro_batch_size", [1, 3])
+def test_micro_batches_give_the_step_of_one_big_batch(make_job, micro_batch_size):
+    """A mean of means overweighs short answers, and the loss then depends on how memory was cut."""
+    weights = [
+        make_job(str(size), dropout=0.0, epochs=1, micro_batch_size=size).run().weights()
+        for size in (4, micro_batch_size)
+    ]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-4, atol=2e-6)
+
+
+def test_a_run_learns_and_writes_what_a_run_folder_has(make_job, tmp_path):
+    losses = Losses()
+    job = make_job(lora=False, epochs=4, val_check_interval=0.5, callbacks=[losses]).run()
+    assert losses.values[12] < 0.5 * losses.values[1]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert [line["epoch"] for line in lines][:3] == [0.6667, 1.3333, 2.0]
+    assert {"tasks", "intent_score", "average_score"} <= lines[0].keys()
+    folder = tmp_path / "run" / "checkpoints"
+    best = max(lines, key=lambda line: (line["average_score"], -line["step"]))["step"]
+    assert (folder / "last").resolve().name == "step-00000012"
+    assert (folder / "best").resolve().name == f"step-{best:08d}"
+    assert len(list(folder.glob("step-*"))) == len({12, best})
+    assert list(tmp_path.glob("run/events.out.tfevents.*"))
+    assert job.trainer.global_step == 12
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4])
+def test_a_stopped_run_resumes_to_the_bit(make_job, tmp_path, stop_at):
+    """Lightning alone repeats some records, leaves out others, and draws other dropout (step 3 is an epoch's edge)."""
+    whole = Losses()
+    expected = make_job("whole", callbacks=[whole]).run().weights()
+    first = Losses()
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        make_job(callbacks=[first, StopAt(stop_at)]).run()
+    second = Losses()
+    job = make_job(callbacks=[second])
+    torch.manual_seed(99)  # the random state must come from the checkpoint
+    resumed = job.run(resume=str(tmp_path / "run" / "checkpoints" / "last"))
+    assert first.values | second.values == whole.values
+    assert min(second.values) == stop_at + 2
+    for name, weight in expected.items():
+        assert torch.equal(resumed.weights()[name], weight), name
+
+
+def test_a_checkpoint_holds_trainable_weights_only_and_no_pickled_code(make_job, tmp_path):
+    job = make_job(epochs=0.4).run()
+    folder = (tmp_path / "run" / "checkpoints" / "last").resolve()
+    weights = load_weights(folder)
+    assert weights.keys() == job.weights().keys()
+    assert all("lora" in name for name in weights)
+    assert torch.load(folder / "trainer.pt", weights_only=True)["global_step"] == 2
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "delete", "manifest"])
+def test_a_damaged_checkpoint_is_refused_by_name(make_job, tmp_path, damage):
+    make_job(epochs=0.4).run()
+    folder = tmp_path / "run" / "checkpoints" / "last"
+    target = folder / ("manifest.json" if damage == "manifest" else "weights.safetensors")
+    data = target.read_bytes()
+    if damage == "delete":
+        target.unlink()
+    else:
+        target.write_bytes(
+            {"truncate": data[:-10], "flip": data[:-1] + bytes([data[-1] ^ 1]), "manifest": b"{"}[damage]
+        )
+    with pytest.raises(InputError, match=r"manifest\.json" if damage == "manifest" else r"weights\.safetensors"):
+        make_job().run(resume=str(folder))
+
+
+def test_weights_of_another_shape_are_refused(make_job, tmp_path):
+    """strict=False loads an adapter of another base without a word, and the model answers nonsense."""
+    make_job(epochs=0.4).run()
+    with pytest.raises(InputError):
+        make_job("other", lora=False).run(resume=str(tmp_path / "run" / "checkpoints" / "last"))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_records(make_job):
+    class Broken:
+        def __call__(self, batch, logits, targets):
+            return {"loss": logits.sum() * float("nan")}
+
+        def to(self, device):
+            pass
+
+    with pytest.raises(FloatingPointError, match=r"step 0: the loss is nan on records 'r\d"):
+        make_job(objective=Broken()).run()
