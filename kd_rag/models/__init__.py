@@ -7,7 +7,7 @@ the house reads states, asks the head for rows, and knows nothing of the family'
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ class VisionLanguageModel(Protocol):
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...  # noqa: D102
     def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
-    def train(self, mode: bool = True) -> Self: ...  # noqa: D102
-    def eval(self) -> Self: ...  # noqa: D102
-    def requires_grad_(self, requires_grad: bool = True) -> Self: ...  # noqa: D102
-    def to(self, device: torch.device) -> Self: ...  # noqa: D102
+    def train(self, mode: bool = True) -> VisionLanguageModel: ...  # noqa: D102
+    def eval(self) -> VisionLanguageModel: ...  # noqa: D102
+    def requires_grad_(self, requires_grad: bool = True) -> VisionLanguageModel: ...  # noqa: D102
+    def to(self, device: torch.device) -> VisionLanguageModel: ...  # noqa: D102

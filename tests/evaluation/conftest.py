@@ -8,7 +8,7 @@ from kd_rag import config
 from kd_rag.evaluation.metrics import score
 from kd_rag.evaluation.predictions import Prediction, write_predictions
 
-TASKS = {"intent": ["refund", "shipping | eta", "other"], "image_scene": ["cart", "chat"]}
+TASKS = {"intent": ["refund", "shipping | eta", "other", "no record has it"], "image_scene": ["cart", "chat"]}
 COUNTS = {"intent": {"refund": 30, "shipping | eta": 20, "other": 10}, "image_scene": {"chat": 5, "cart": 3}}
 INTENTS = ["refund"] * 20 + ["shipping | eta"] * 15 + ["other"] * 5
 SCENES = ["cart"] * 10 + ["chat"] * 10

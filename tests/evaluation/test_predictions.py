@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kd_rag.evaluation.predictions import Prediction, read_predictions, write_predictions
@@ -32,6 +32,7 @@ def test_lines_are_as_the_contract_says(tmp_path):
 
 
 @given(st.lists(st.builds(lambda i, t, p, q, o: (i, t, p, q, o), text, text, probability, probability, text)))
+@example([("r1", "intent", 0.1, 0.9, "one\u2028two\x85three\rfour")])
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_comes_back_unchanged(tmp_path, rows):
     """Separators that only Unicode knows (U+2028 in text from a picture) must not split a line."""

@@ -70,6 +70,10 @@ def test_overlapping_intervals_are_called_noise(teacher, student, tmp_path):
     scores = section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Scores")
     assert "- student and majority class: intent" in scores
     assert "- teacher and majority class" not in scores
+    assert "- teacher and student: image_scene" in scores
+    write_report([student, teacher], tmp_path / "reversed")
+    scores = section((tmp_path / "reversed" / "report.md").read_text(encoding="utf-8"), "Scores")
+    assert "- student and teacher: image_scene" in scores
     again = teacher.with_name("again")
     shutil.copytree(teacher, again)
     write_report([teacher, again], tmp_path / "other")
@@ -77,10 +81,11 @@ def test_overlapping_intervals_are_called_noise(teacher, student, tmp_path):
     assert "- teacher and again: intent, image_scene" in scores
 
 
-def test_weakest_labels_come_first_and_perfect_ones_not_at_all(teacher, tmp_path):
+def test_weakest_labels_leave_out_perfect_ones_and_those_without_records(teacher, tmp_path):
+    """An F1 of 0 on no record is no weakness of the model."""
     write_report([teacher], tmp_path / "out")
     weakest = section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Weakest labels")
-    assert [line.split(" | ")[2:4] for line in weakest.splitlines()[2:]] == [["other", "88.9"], ["refund", "97.6"]]
+    assert [line.split(" | ")[2:4] for line in weakest.splitlines()[2:]] == [["other", "88.9"]]
 
 
 def test_configuration_differences_leave_out_what_is_equal(teacher, student, tmp_path):
@@ -111,7 +116,7 @@ def test_errors_are_the_surest_ones(student, tmp_path):
     page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     rows = section(page, "Most confident errors").strip().splitlines()[2:]
     assert rows[0] == "| student | image_scene | image_scene-00 | cart | chat | 0.900 | 0.100 |"
-    assert rows[1] == "| student | intent | intent-00 | refund | shipping \\| eta | 0.900 | 0.050 |"
+    assert rows[1] == "| student | intent | intent-00 | refund | shipping \\| eta | 0.900 | 0.033 |"
     assert len(rows) == 5
 
 

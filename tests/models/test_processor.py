@@ -9,6 +9,7 @@ from PIL import Image
 
 from kd_rag.models._processor import PromptProcessor
 from kd_rag.models._tokenizers import SPECIAL_TOKENS
+from kd_rag.types import InputError
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,12 @@ def test_a_ribbon_of_a_picture_is_padded_not_refused(processor: PromptProcessor,
     patches, grids, counts = processor.pictures([Image.new("RGB", size)])
     assert counts == [int(grids.prod()) // 4]
     assert torch.isfinite(patches).all()
+
+
+def test_pixel_bounds_that_cross_are_refused(student_folder: Path) -> None:
+    """The library would resize to a size between nothing."""
+    with pytest.raises(InputError, match=r"model\.max_pixels: is 3136, expected at least min_pixels = 6272"):
+        PromptProcessor(str(student_folder), min_pixels=6272, max_pixels=3136)
 
 
 def test_id_digest_tells_tables_apart(processor: PromptProcessor, teacher_folder: Path) -> None:
