@@ -75,8 +75,8 @@ def _passage(fields: Mapping[str, Any], where: str) -> Passage:
             raise InputError(f"{where}: {key} is {fields[key]!r}; it must be text")
     if fields.get("kind") not in KINDS:
         raise InputError(f"{where}: kind is {fields.get('kind')!r}; it must be one of {', '.join(KINDS)}")
-    if not fields.get("text", "").strip():
-        raise InputError(f"{where}: text is missing or empty")
+    if not f"{fields.get('title', '')}{fields.get('text', '')}".strip():
+        raise InputError(f"{where}: title and text are both missing or empty")
     metadata = fields.get("metadata", {})
     if not isinstance(metadata, dict):
         raise InputError(f"{where}: metadata is {metadata!r}; it must be an object")
@@ -84,7 +84,7 @@ def _passage(fields: Mapping[str, Any], where: str) -> Passage:
         json.dumps(dict(fields), ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
         raise InputError(f"{where}: holds what cannot be stored ({error})") from None
-    passage = Passage(fields.get("id", ""), fields["kind"], fields.get("title", ""), fields["text"], metadata)
+    passage = Passage(fields.get("id", ""), fields["kind"], fields.get("title", ""), fields.get("text", ""), metadata)
     identity = passage.id or f"{passage.kind}-{content_hash(passage)[:16]}"
     return Passage(identity, passage.kind, passage.title, passage.text, metadata)
 

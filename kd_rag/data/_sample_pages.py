@@ -31,6 +31,7 @@ _THEMES = (
     _Theme("#fff7d6", "#ffffff", "#332b00", "#7a5c00"),
 )
 _MARGIN_PIXELS = 14
+_RAIL_PIXELS = 38
 
 
 def draw_page(rng: random.Random, picture: Image.Image, lines: Sequence[str]) -> None:
@@ -38,12 +39,10 @@ def draw_page(rng: random.Random, picture: Image.Image, lines: Sequence[str]) ->
     theme, layout = rng.choice(_THEMES), rng.choice((_bar_and_list, _cards, _side_rail))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((0, 0, *picture.size), fill=theme.paper)
-    layout(rng, draw, theme, picture.size, lines)
+    layout(draw, theme, picture.size, lines)
 
 
-def _bar_and_list(
-    rng: random.Random, draw: ImageDraw.ImageDraw, theme: _Theme, size: tuple[int, int], lines: Sequence[str]
-) -> None:
+def _bar_and_list(draw: ImageDraw.ImageDraw, theme: _Theme, size: tuple[int, int], lines: Sequence[str]) -> None:
     """A coloured bar with the title, lines with rules between them, a wide button below."""
     width, height = size
     draw.rectangle((0, 0, width, 38), fill=theme.accent)
@@ -57,9 +56,7 @@ def _bar_and_list(
     _print(draw, (width / 2, height - 21), lines[-1], 16, theme.on_accent, anchor="mm")
 
 
-def _cards(
-    rng: random.Random, draw: ImageDraw.ImageDraw, theme: _Theme, size: tuple[int, int], lines: Sequence[str]
-) -> None:
+def _cards(draw: ImageDraw.ImageDraw, theme: _Theme, size: tuple[int, int], lines: Sequence[str]) -> None:
     """The title on the paper, a card for each line with a coloured edge, a small button at the right."""
     width, height = size
     _print(draw, (_MARGIN_PIXELS, 18), lines[0], 18, theme.ink)
@@ -73,18 +70,15 @@ def _cards(
         _print(draw, (24, top + step / 2 - 2), line, 16, theme.ink)
 
 
-def _side_rail(
-    rng: random.Random, draw: ImageDraw.ImageDraw, theme: _Theme, size: tuple[int, int], lines: Sequence[str]
-) -> None:
+def _side_rail(draw: ImageDraw.ImageDraw, theme: _Theme, size: tuple[int, int], lines: Sequence[str]) -> None:
     """A coloured rail with dots on the left, title and lines beside it, the button's text at the bottom."""
     _, height = size
-    rail = rng.randint(30, 46)
-    draw.rectangle((0, 0, rail, height), fill=theme.accent)
+    draw.rectangle((0, 0, _RAIL_PIXELS, height), fill=theme.accent)
     step = (height - 8) / len(lines)
     for i, line in enumerate(lines):
         y = 4 + step * (i + 0.5)
-        draw.ellipse((rail / 2 - 6, y - 6, rail / 2 + 6, y + 6), fill=theme.card)
-        _print(draw, (rail + 12, y), line, 18 if i == 0 else 16, theme.ink)
+        draw.ellipse((_RAIL_PIXELS / 2 - 6, y - 6, _RAIL_PIXELS / 2 + 6, y + 6), fill=theme.card)
+        _print(draw, (_RAIL_PIXELS + 12, y), line, 18 if i == 0 else 16, theme.ink)
 
 
 def _print(

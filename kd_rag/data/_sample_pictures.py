@@ -37,7 +37,7 @@ def save_picture(sketch: Sketch, path: Path) -> None:
     picture = Image.new("RGB", rng.choice(_SIZES), "white")
     quality, radius = rng.randint(55, 85), rng.uniform(0.0, 0.5)
     noise = Image.frombytes("RGB", picture.size, rng.randbytes(picture.width * picture.height * 3))
-    if sketch.lines:
+    if sketch.scene == "printed_page":
         draw_page(rng, picture, sketch.lines)
     else:
         _DRAWINGS[sketch.scene](rng, picture)

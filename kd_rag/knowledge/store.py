@@ -2,7 +2,7 @@
 
 `add_passages` fills the store on disk. `KnowledgeBase` reads all of it once and searches exactly, by one matrix
 product. Chroma's approximate index (HNSW) draws its graph at random: two stores of the same 500 passages disagreed on
-6 of 582 queries, so that no run could be repeated to the last digit. The answers of exact search depend on the snapshot
+6 of 500 queries, so that no run could be repeated to the last digit. The answers of exact search depend on the snapshot
 alone, and up to several thousand passages it is the faster of the two.
 """
 

@@ -26,15 +26,13 @@ _MAX_ASPECT = 200
 class PromptProcessor:
     """The processor of a model folder or hub id; picklable, for DataLoader workers.
 
-    A picture is resized to between `min_pixels` and `max_pixels`; each 28 x 28 pixels become one token. Not to be shared
+    A picture is resized to between `min_pixels` and `max_pixels`; 28 x 28 pixels become one token. Not to be shared
     by threads: the tokenizer keeps as its state whether it splits special tokens.
     """
 
     def __init__(self, path: str, min_pixels: int, max_pixels: int) -> None:
         if not 0 < min_pixels <= max_pixels:
-            raise InputError(
-                f"model.max_pixels: is {max_pixels}, expected at least min_pixels = {min_pixels} (above 0)"
-            )
+            raise InputError(f"model.max_pixels: is {max_pixels}, expected at least min_pixels ({min_pixels} > 0)")
         self._processor: Any = AutoProcessor.from_pretrained(path)  # type: ignore[no-untyped-call]
         self._size = {"shortest_edge": min_pixels, "longest_edge": max_pixels}
         self.tokenizer = self._processor.tokenizer

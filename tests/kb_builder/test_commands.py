@@ -83,6 +83,16 @@ def test_sources_options_and_overrides_may_stand_in_any_order(run, tmp_path):
     assert "embedder  words" in run("stats", "--config", "kb.yaml")[1]
 
 
+@pytest.mark.parametrize(
+    "argv", [["ingest", "kb.jsonl", "--confg", "kb.yaml"], ["stats", "--quiet", "knowledge.path=kb"]]
+)
+def test_an_unknown_option_is_refused(run, capsys, argv):
+    """Words that argparse leaves over are overrides, but a mistyped option is none."""
+    with pytest.raises(SystemExit, match="2"):
+        run(*argv)
+    assert "unrecognized arguments: --" in capsys.readouterr().err
+
+
 def test_a_file_whose_name_has_an_equals_sign_is_a_source(tmp_path):
     odd = tmp_path / "year=2026.jsonl"
     odd.write_text("{}")
@@ -115,7 +125,7 @@ def test_a_fault_in_a_source_is_told_before_anything_is_stored(run, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"kind": "faq"}')
     code, _, err = run("ingest", "kb.jsonl", "bad.jsonl", *SET)
     assert code == 2
-    assert "bad.jsonl: line 1: text is missing" in err
+    assert "bad.jsonl: line 1: title and text are both missing" in err
     assert not (tmp_path / "kb").exists()
 
 

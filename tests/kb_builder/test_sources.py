@@ -70,6 +70,14 @@ def test_a_folder_is_read_whole_and_names_what_it_skips(tmp_path):
     assert [f.name for f in skipped] == ["photo.png"]
 
 
+def test_a_title_alone_is_a_passage(tmp_path):
+    """Real catalogues have products without a description."""
+    (only,) = read_passages(
+        [write(tmp_path, "kb.jsonl", jsonl({"kind": "product", "title": "Leather book", "text": ""}))]
+    )
+    assert (only.title, only.text) == ("Leather book", "")
+
+
 def test_the_same_passage_twice_counts_once(tmp_path):
     paths = [write(tmp_path, name, jsonl(GOOD)) for name in ("a.jsonl", "b.jsonl")]
     assert len(read_passages(paths)) == 1
@@ -81,8 +89,8 @@ BAD_LINES = {
     "unknown field": (json.dumps({**GOOD, "titel": "x"}), "line 2: there is no field 'titel'"),
     "unknown kind": (json.dumps({**GOOD, "kind": "news"}), "line 2: kind is 'news'; it must be one of product, faq"),
     "no kind": (json.dumps({"text": "x"}), "line 2: kind is None"),
-    "no text": (json.dumps({"kind": "faq"}), "line 2: text is missing or empty"),
-    "blank text": (json.dumps({**GOOD, "text": " \n"}), "line 2: text is missing or empty"),
+    "no text": (json.dumps({"kind": "faq"}), "line 2: title and text are both missing"),
+    "blank text": (json.dumps({**GOOD, "title": "", "text": " \n"}), "line 2: title and text are both missing"),
     "text is a number": (json.dumps({**GOOD, "text": 3}), "line 2: text is 3; it must be text"),
     "id is a number": (json.dumps({**GOOD, "id": 3}), "line 2: id is 3; it must be text"),
     "metadata is a list": (json.dumps({**GOOD, "metadata": [1]}), r"line 2: metadata is \[1\]; it must be an object"),
