@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,8 +24,10 @@ from kd_rag.types import InputError
 T = TypeVar("T")
 
 
-def merged(schema: type[T], files: Sequence[Path], overrides: Sequence[str]) -> T:
-    """Return `schema` with every layer merged in and every component checked."""
+def merged(
+    schema: type[T], files: Sequence[Path], overrides: Sequence[str], families: Collection[str]
+) -> T:
+    """Return `schema` with every layer merged in and every component of `families` checked."""
     config = OmegaConf.structured(schema)
     for path in files:
         config = _merge(schema, config, _read_yaml(path), str(path))
@@ -34,7 +36,7 @@ def merged(schema: type[T], files: Sequence[Path], overrides: Sequence[str]) -> 
         if not equals or not key:
             raise InputError(f"{override!r} is not an override; write key.sub=value")
         config = _merge(schema, config, OmegaConf.from_dotlist([override]), override)
-    _check_components(schema, config)
+    _check_components(schema, config, families)
     return OmegaConf.to_object(config)  # type: ignore[return-value]
 
 
@@ -82,11 +84,12 @@ def _component_fields(section: Any, prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def _check_components(schema: type, config: DictConfig) -> None:
-    """Fill in and check the options of every component, in place."""
+def _check_components(schema: type, config: DictConfig, families: Collection[str]) -> None:
+    """Fill in and check the options of every component of `families`, in place."""
     for key, family in _component_fields(schema):
-        OmegaConf.update(config, key, _checked(family, OmegaConf.select(config, key), key), merge=False)
-    for i, step in enumerate(config.augmentations):
+        if family in families:
+            OmegaConf.update(config, key, _checked(family, OmegaConf.select(config, key), key), merge=False)
+    for i, step in enumerate(config.augmentations if "augmentations" in families else ()):
         config.augmentations[i] = _checked("augmentations", step, f"augmentations[{i}]")
 
 

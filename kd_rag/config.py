@@ -8,12 +8,13 @@ another member, the options of the former one are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kd_rag import _config_layers as layers
+from kd_rag.registry import FAMILIES
 
 Component = dict[str, Any]
 
@@ -173,12 +174,15 @@ class Config:
     """Where texts read from pictures and embedded models are kept."""
 
 
-def load(files: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
+def load(
+    files: Sequence[str | Path] = (), overrides: Sequence[str] = (), families: Collection[str] = tuple(FAMILIES)
+) -> Config:
     """Merge the defaults, the YAML `files` in order and the `key=value` overrides into a checked `Config`.
 
-    Raises InputError naming the key, what was found, what is expected and the nearest valid key.
+    Only the components of `families` are checked: a command that builds no model need not import one. Raises InputError
+    naming the key, what was found, what is expected and the nearest valid key.
     """
-    return layers.merged(Config, [Path(f) for f in files], overrides)
+    return layers.merged(Config, [Path(f) for f in files], overrides, families)
 
 
 def save(config: Config, path: Path) -> None:

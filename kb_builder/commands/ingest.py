@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag import config as configuration
 
     sources, overrides = split_sources([*args.sources, *args.overrides])
-    config = configuration.load(args.config, overrides)
+    config = configuration.load(args.config, overrides, families=["retrievers"])
     from kb_builder.commands._location import knowledge_path
     from kb_builder.ingest import ingest
     from kb_builder.sources import find_files, read_passages

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     """Retrieve and print; dense retrieval when the configuration retrieves nothing."""
     from kd_rag import config as configuration
 
-    config = configuration.load(args.config, args.overrides)
+    config = configuration.load(args.config, args.overrides, families=["retrievers"])
     from kb_builder.commands._location import knowledge_path
     from kd_rag import registry
     from kd_rag.knowledge.embedder import load_embedder

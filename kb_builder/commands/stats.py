@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     """Open the collection and print."""
     from kd_rag import config as configuration
 
-    config = configuration.load(args.config, args.overrides)
+    config = configuration.load(args.config, args.overrides, families=["retrievers"])
     from kb_builder.commands._location import knowledge_path
     from kd_rag.knowledge.collection import PassageCollection, snapshot_id
 

@@ -31,7 +31,7 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     check_name(config)
     data = read_data(config, ["train", "valid"])
     torch.manual_seed(config.run.seed)  # the adapters' initial weights
-    model = build_model(config)
+    model = build_model(config).train()  # a loaded network is in evaluation mode, in which dropout sleeps
     objective = make_objective(model)
     preparation = build_preparation(config, data.tasks)
     collator = Collator(model.processor, config.prompt)

@@ -46,7 +46,7 @@ def read_run(folder: Path) -> Run:
     _check(facts, _RUN_KEYS, f"{folder / 'run.json'}")
     _check_metrics(metrics, f"{folder / 'metrics.json'}")
     predictions = read_predictions(_needed(folder / f"predictions-{metrics['split']}.jsonl"))
-    run = Run(folder, config.load([folder / "config.yaml"]), facts, metrics, predictions)
+    run = Run(folder, config.load([folder / "config.yaml"], families=()), facts, metrics, predictions)
     _check_agreement(run)
     return run
 
