@@ -1,7 +1,7 @@
 """Merge the layers of a configuration: the schema's defaults, YAML files, overrides; then check the components.
 
-In: a dataclass tree, file paths and override strings. Out: an instance of the tree. OmegaConf checks keys and types; the
-options of a component are checked against the signature of the member that its `name` means.
+In: a dataclass tree, file paths and override strings. Out: an instance of the tree. OmegaConf checks keys and types;
+the options of a component are checked against the signature of the member that its `name` means.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from kd_rag.types import InputError
 T = TypeVar("T")
 
 
-def merged(
-    schema: type[T], files: Sequence[Path], overrides: Sequence[str], families: Collection[str]
-) -> T:
+def merged(schema: type[T], files: Sequence[Path], overrides: Sequence[str], families: Collection[str]) -> T:
     """Return `schema` with every layer merged in and every component of `families` checked."""
     config = OmegaConf.structured(schema)
     for path in files:

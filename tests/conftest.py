@@ -47,7 +47,7 @@ LABELS = ("order_page", "refund", "refund_request", "delivery_time")
 def make_example(
     texts=("Where is my order?",), pictures=0, label="refund", passages=(), lines=(), labels=LABELS, name="r"
 ):
-    """Return an example with alternating user and agent turns, grey pictures of various sizes, passages and OCR lines."""
+    """Return an example: alternating user and agent turns, grey pictures of various sizes, passages, OCR lines."""
     roles = ("user", "agent")
     turns = tuple(Turn(roles[i % 2], text) for i, text in enumerate(texts))
     shades = tuple(Image.new("RGB", (56 + 28 * i, 84), (40 * i + 30,) * 3) for i in range(pictures))

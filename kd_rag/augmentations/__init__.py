@@ -15,7 +15,7 @@ from kd_rag.types import Dialogue
 Step = Callable[[Dialogue, random.Random], Dialogue]
 
 
-def augment(dialogue: Dialogue, steps: Sequence[Step], seed: int, record_id: str, view: int) -> Dialogue:
+def augment(dialogue: Dialogue, record_id: str, view: int, *, steps: Sequence[Step], seed: int) -> Dialogue:
     """Return `dialogue` after all `steps`; each draws from a stream of its own, so one step's draws move no other's."""
     for index, step in enumerate(steps):
         # `random.Random` hashes a string with SHA-512: unlike `hash`, the same in every process.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,12 +75,8 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
         switches=config.tasks,
         read_pictures=partial(ocr.read_pictures, component=config.ocr, cache_dir=cache),
         retriever=registry.build("retrievers", config.retriever, partial(open_knowledge, config)),
-        augment=partial(_augmented, steps, config.run.seed),
+        augment=partial(augment, steps=steps, seed=config.run.seed),
     )
-
-
-def _augmented(steps, seed, dialogue, record_id, view):  # noqa: ANN001, ANN202
-    return augment(dialogue, steps, seed, record_id, view)
 
 
 def open_knowledge(config: Config) -> KnowledgeBase:
@@ -111,8 +107,8 @@ def open_model(path: str, config: Config) -> VisionLanguageModel:
         trained = build_model(configuration.load([folder / "config.yaml"]))
         load_trainable(trained, load_weights(verified(folder / "checkpoints" / "best")))
         return trained
-    component = {**config.model, "path": _model_folder(path, config)}
-    return registry.build("models", component)
+    model: VisionLanguageModel = registry.build("models", {**config.model, "path": _model_folder(path, config)})
+    return model
 
 
 def _model_folder(path: str, config: Config) -> str:
@@ -130,6 +126,3 @@ def label_trees(collator: Collator, tasks: Mapping[str, Task]) -> dict[str, Labe
         name: LabelTree.build({label: collator.answer_ids(label) for label in task.labels})
         for name, task in tasks.items()
     }
-
-
-Loader = Callable[[str], VisionLanguageModel]

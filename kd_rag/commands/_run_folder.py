@@ -20,9 +20,21 @@ from kd_rag.config import Config
 from kd_rag.types import InputError, Record
 
 _PACKAGES = (
-    "kd-rag torch transformers peft lightning chromadb sentence-transformers python-doctr rapidocr torchmetrics "
-    "omegaconf scikit-learn tokenizers pillow"
-).split()
+    "kd-rag",
+    "torch",
+    "transformers",
+    "peft",
+    "lightning",
+    "chromadb",
+    "sentence-transformers",
+    "python-doctr",
+    "rapidocr",
+    "torchmetrics",
+    "omegaconf",
+    "scikit-learn",
+    "tokenizers",
+    "pillow",
+)
 
 
 class RunFolder:

@@ -1,7 +1,7 @@
 """Train a student from a teacher: cross-entropy mixed with a divergence from the teacher's distribution.
 
 The teacher is teacher.path: a run folder, a model folder or a hub id. Example:
-  python -m kd_rag distill --config configs/demo/base.yaml --config configs/demo/distill.yaml teacher.path=runs/demo/teacher
+  python -m kd_rag distill --config configs/demo/base.yaml --config configs/demo/distill.yaml run.name=mine
 """
 
 from __future__ import annotations

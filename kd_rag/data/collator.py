@@ -129,12 +129,13 @@ class Collator:
             mask[i, length - len(row) :] = 1
             if with_answer:
                 labels[i, length - len(e.answer) :] = torch.tensor(e.answer)
-        with_pictures = [e for e in encoded if e.pixel_values is not None]
+        pixels = [e.pixel_values for e in encoded if e.pixel_values is not None]
+        grids = [e.image_grid_thw for e in encoded if e.image_grid_thw is not None]
         inputs = Inputs(
             input_ids=ids,
             attention_mask=mask,
             mm_token_type_ids=(ids == self.processor.picture_token_id).long(),
-            pixel_values=torch.cat([e.pixel_values for e in with_pictures]) if with_pictures else None,
-            image_grid_thw=torch.cat([e.image_grid_thw for e in with_pictures]) if with_pictures else None,
+            pixel_values=torch.cat(pixels) if pixels else None,
+            image_grid_thw=torch.cat(grids) if grids else None,
         )
         return Batch(examples=tuple(e.example for e in encoded), inputs=inputs, labels=labels)

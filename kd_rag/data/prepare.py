@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from PIL.Image import Image
+
 from kd_rag.config import TaskConfig
 from kd_rag.pictures import load_picture
 from kd_rag.types import (
@@ -32,7 +34,9 @@ QUERY_TURNS = 2
 
 
 class Retriever(Protocol):
-    """What `retrievers` offers."""
+    """What `retrievers` offers; `snapshot` names the state of the knowledge base."""
+
+    snapshot: str
 
     def retrieve(self, queries: Sequence[str]) -> list[tuple[Retrieved, ...]]:
         """Return the passages of each query, best first."""
@@ -90,7 +94,7 @@ class Examples:
         )
 
     @staticmethod
-    def _picture(record: Record, path: Path):  # noqa: ANN205 (PIL's Image is load_picture's own return type)
+    def _picture(record: Record, path: Path) -> Image:
         try:
             return load_picture(path)
         except InputError as error:

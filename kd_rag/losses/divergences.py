@@ -106,9 +106,8 @@ def total_variation(teacher: LogProbs, student: LogProbs) -> Nats:
 def alpha_beta(teacher: LogProbs, student: LogProbs, *, alpha: float = 0.2, beta: float = 0.7) -> Nats:
     """The alpha-beta divergence: alpha weighs by the teacher's confidence, beta by the student's.
 
-    -1/(a b) sum_v [p^a q^b - a/(a+b) p^(a+b) - b/(a+b) q^(a+b)], Cichocki et al. 2011; for distillation ABKD, Wang et al.
-    2025 (arXiv 2505.04560), whose defaults these are. alpha, beta > 0; it tends to forward KL for (1, 0), to
-    reverse KL for (0, 1).
+    -1/(a b) sum_v [p^a q^b - a/(a+b) p^(a+b) - b/(a+b) q^(a+b)], Cichocki et al. 2011; for distillation ABKD, Wang et
+    al. 2025 (arXiv 2505.04560). alpha, beta > 0; it tends to forward KL for (1, 0), to reverse KL for (0, 1).
     """
     if min(alpha, beta) <= 0:
         raise InputError(f"alpha and beta must be positive, found {alpha} and {beta}")
@@ -121,8 +120,8 @@ def alpha_beta(teacher: LogProbs, student: LogProbs, *, alpha: float = 0.2, beta
 def top_k_kl(teacher: LogProbs, student: LogProbs, *, k: int = 64) -> Nats:
     """Forward KL over the teacher's k likeliest tokens and one bucket that holds the rest.
 
-    Merging outcomes can only lower a KL, so this is a lower bound of `forward_kl` and 0 at equality; without the bucket, the
-    student's mass outside the k would be free. k at or above the vocabulary is `forward_kl` itself.
+    Merging outcomes can only lower a KL, so this is a lower bound of `forward_kl` and 0 at equality; without the
+    bucket, the student's mass outside the k would be free. k at or above the vocabulary is `forward_kl` itself.
     """
     if k >= teacher.shape[-1]:
         return _kl(teacher, student)

@@ -95,10 +95,10 @@ def label_log_likelihoods(
     edge_scores = torch.cat(
         [
             _token_log_probabilities(model, s, t, vocabulary)
-            for s, t in zip(states.split(HEAD_ROWS), tokens.split(HEAD_ROWS), strict=True)
+            for s, t in zip(torch.split(states, HEAD_ROWS), torch.split(tokens, HEAD_ROWS), strict=True)
         ]
     )
-    per_tree = edge_scores.split([len(tree.edge_rows) for tree in trees])
+    per_tree = torch.split(edge_scores, [len(tree.edge_rows) for tree in trees])
     return [tree.paths.to(device) @ scores for tree, scores in zip(trees, per_tree, strict=True)]
 
 

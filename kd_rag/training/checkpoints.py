@@ -1,7 +1,7 @@
-"""Checkpoint folders that are whole or not there, and the callback that writes them.
+"""Checkpoint folders that are whole or not there.
 
-`checkpoints/step-00000120/` holds `weights.safetensors` (the trainable weights), `trainer.pt` (optimiser, schedule, loop and
-random state; plain values, loaded with `weights_only`) and `manifest.json` (sizes and SHA-256 of the two).
+`checkpoints/step-00000120/` holds `weights.safetensors` (the trainable weights), `trainer.pt` (optimiser, schedule,
+loop and random state; plain values, loaded with `weights_only`) and `manifest.json` (sizes and SHA-256 of the two).
 `last` and `best` are links to such folders. A folder is written beside its place, flushed to disk and renamed,
 and a link is replaced in one step, so that after a kill at any moment `last` and `best` load.
 """

@@ -10,7 +10,9 @@ from typing import Any
 
 import lightning as L  # noqa: N812 (the library's own convention)
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
 
 from kd_rag.config import Config
 from kd_rag.evaluation.metrics import score
@@ -73,7 +75,7 @@ class Distiller(L.LightningModule):
     def training_step(self, step: Sequence[Batch], batch_idx: int) -> None:
         """Descend once on the micro-batches of `step`."""
         assert self.objective is not None
-        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        optimizer, schedule = self._optimizer_and_schedule()
         answers = self._answers_in_step(step)
         totals: dict[str, Tensor] = {}
         for batch in step:
@@ -84,7 +86,7 @@ class Distiller(L.LightningModule):
             self.manual_backward(terms["loss"] * (self.trainer.world_size / answers))
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0.0) + term.detach()
-        self.clip_gradients(optimizer, self.config.trainer.max_grad_norm, "norm")
+        self.clip_gradients(optimizer.optimizer, self.config.trainer.max_grad_norm, "norm")
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
@@ -133,10 +135,17 @@ class Distiller(L.LightningModule):
         checkpoint["state_dict"] = {}
         self._random_state = checkpoint["random_state"]
 
+    def _optimizer_and_schedule(self) -> tuple[LightningOptimizer, LRScheduler]:
+        """Return what `configure_optimizers` made, one of each."""
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimizer, LightningOptimizer)
+        assert isinstance(schedule, LRScheduler)
+        return optimizer, schedule
+
     def _answers_in_step(self, step: Sequence[Batch]) -> Tensor:
         """Return the number of answer tokens in this optimiser step, over all processes."""
         count = sum((batch.labels != IGNORED).sum() for batch in step)
-        return self.trainer.strategy.reduce(count, reduce_op="sum")  # type: ignore[return-value]
+        return self.trainer.strategy.reduce(count, reduce_op="sum")
 
     def _check_finite(self, loss: Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):

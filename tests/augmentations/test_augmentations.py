@@ -68,7 +68,7 @@ def test_a_view_keeps_what_the_record_is(name, dialogue, seed):
 @given(dialogue=DIALOGUES, seed=st.integers(), record_id=st.text(max_size=5), view=st.integers(0, 9))
 def test_the_same_key_gives_the_same_bytes(name, dialogue, seed, record_id, view):
     """A teacher's cached answer to a view that the student never sees again."""
-    one, two = (augment(dialogue, [step(name)] * 2, seed, record_id, view) for _ in range(2))
+    one, two = (augment(dialogue, record_id, view, steps=[step(name)] * 2, seed=seed) for _ in range(2))
     assert content(one) == content(two)
 
 
@@ -77,7 +77,7 @@ def test_another_seed_record_or_view_gives_another_view(name):
     """An epoch that shows the same pictures again under the name of augmentation."""
     keys = [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)]
     options = {"share": 0.5} if name == "delete_words" else {}
-    views = [content(augment(ONE, [step(name, **options)], *key)) for key in keys]
+    views = [content(augment(ONE, key[1], key[2], steps=[step(name, **options)], seed=key[0])) for key in keys]
     assert all(a != b for i, a in enumerate(views) for b in views[:i])
 
 
@@ -96,9 +96,9 @@ def test_steps_draw_apart_and_in_order():
 
     few, many = draw(lambda rng: rng.random()), draw(lambda rng: [rng.random() for _ in range(9)])
     empty = Dialogue((), ())
-    second = [augment(empty, [first, few], 7, "id", 3).turns[1] for first in (few, many)]
-    assert second[0] == second[1] != augment(empty, [few], 7, "id", 3).turns[0]
-    assert augment(ONE, [], 0, "id", 0) is ONE
+    second = [augment(empty, "id", 3, steps=[first, few], seed=7).turns[1] for first in (few, many)]
+    assert second[0] == second[1] != augment(empty, "id", 3, steps=[few], seed=7).turns[0]
+    assert augment(ONE, "id", 0, steps=[], seed=0) is ONE
 
 
 def test_another_process_makes_the_same_view():
@@ -106,7 +106,7 @@ def test_another_process_makes_the_same_view():
     program = (
         "import random; from kd_rag.augmentations import augment; from kd_rag.types import Dialogue, Turn\n"
         "draw = lambda d, rng: Dialogue((Turn('user', str(rng.random())),), ())\n"
-        "print(augment(Dialogue((), ()), [draw], 1, '记录-7', 2).turns[0].text)"
+        "print(augment(Dialogue((), ()), '记录-7', 2, steps=[draw], seed=1).turns[0].text)"
     )
     outputs = {
         subprocess.run(

@@ -24,7 +24,8 @@ def test_passages_then_picture_text_then_dialogue_then_labels():
         texts=("first <image> second", "reply"), pictures=1, passages=["passage text"], lines=[["line one", "line two"]]
     )
     shown = text_of(content(example))
-    order = ["title 0: passage text", "line one\nline two", "Customer: first [PICTURE] second", "Agent: reply", "What does",
+    order = ["title 0: passage text",
+             "line one\nline two", "Customer: first [PICTURE] second", "Agent: reply", "What does",
              "order_page\nrefund\nrefund_request\ndelivery_time"]  # fmt: skip
     assert [shown.index(piece) for piece in order] == sorted(shown.index(piece) for piece in order)
     assert messages(example, PromptConfig(), cut_words)[0] == {

@@ -85,9 +85,11 @@ class TestEveryDivergence:
         function = registry.find("divergences", name)
         if name == "adaptive_kl":  # its weights are constants of the gradient, which differencing would move
             weights = _weights_of_adaptive_kl(teacher, logits.log_softmax(-1))
-            frozen = lambda x: (
-                weights * divergences.forward_kl(teacher, x) + (1 - weights) * divergences.reverse_kl(teacher, x)
-            ).sum()  # noqa: E731
+
+            def frozen(x):
+                forward, reverse = divergences.forward_kl(teacher, x), divergences.reverse_kl(teacher, x)
+                return (weights * forward + (1 - weights) * reverse).sum()
+
             one, other = (logits.clone().requires_grad_() for _ in range(2))
             function(teacher, one.log_softmax(-1)).sum().backward()
             frozen(other.log_softmax(-1)).backward()
