@@ -61,6 +61,9 @@ def _read_yaml(path: Path) -> DictConfig:
 
 
 def _merge(schema: type, base: DictConfig, layer: DictConfig, source: str) -> DictConfig:
+    wrong = errors.misplaced(base, layer)
+    if wrong:
+        raise InputError(f"{source}: {wrong}")
     for key, _ in _component_fields(schema):
         new, old = OmegaConf.select(layer, key), OmegaConf.select(base, key)
         if isinstance(new, DictConfig) and "name" in new and new["name"] != old["name"]:

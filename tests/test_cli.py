@@ -40,7 +40,7 @@ def run(*argv):
 def test_options_lists_members_with_their_defaults():
     done = run("options", "divergences")
     assert done.returncode == 0
-    assert "forward_kl: KL(teacher || student)" in done.stdout
+    assert "forward_kl: KL(p || q)" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def _with(**changes: object) -> Callable[[Path], object]:
         (_cut, "cannot be loaded .Error while deserializing header"),
         (_with(model_type="llava"), "is of the family 'llava', expected 'qwen2_vl'"),
         (
-            _with(num_hidden_layers=4, layer_types=["full_attention"] * 4),
-            "12 weights .*language_model.layers.3",
+            _with(num_hidden_layers=3, layer_types=["full_attention"] * 3),
+            "12 weights .*language_model.layers.2",
         ),
         (_with(vocab_size=4000), "1 weights .*first model.language_model.embed_tokens"),
         (_with(vocab_size=100), "its head only 100 rows"),
