@@ -8,7 +8,6 @@ from kd_rag.losses.divergences import forward_kl
 from kd_rag.losses.objective import CrossEntropy, Distillation
 from kd_rag.types import Batch, Inputs
 
-
 EMPTY = torch.zeros(1, 1, dtype=torch.long)
 BATCH = Batch(examples=(), inputs=Inputs(EMPTY, EMPTY, EMPTY), labels=EMPTY)
 """The objectives hand a batch on to the teacher; these teachers do not look at it."""
