@@ -22,7 +22,7 @@ def explain(error: OmegaConfBaseException, base: DictConfig, source: str, prefix
 
 def misplaced(base: DictConfig, layer: DictConfig, prefix: str = "") -> str | None:
     """Return what is wrong with a plain value that stands where a section belongs, None when all is well."""
-    for key in layer:
+    for key in map(str, layer):
         own, new = base._get_node(key) if key in base else None, layer[key]
         if isinstance(own, DictConfig) and new is not None:
             if not isinstance(new, DictConfig):
