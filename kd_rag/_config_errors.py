@@ -27,7 +27,7 @@ def misplaced(base: DictConfig, layer: DictConfig, prefix: str = "") -> str | No
         if isinstance(own, DictConfig) and new is not None:
             if not isinstance(new, DictConfig):
                 return f"{prefix}{key}: expected a mapping of keys, found {new!r}"
-            found = misplaced(own, new, f"{prefix}{key}.")
+            found = None if own._is_none() else misplaced(own, new, f"{prefix}{key}.")
             if found:
                 return found
     return None

@@ -76,6 +76,12 @@ def test_a_required_option_that_is_missing_is_named():
         registry.build("models", component)
 
 
+def test_a_section_that_a_recipe_switched_off_can_be_switched_on_again():
+    loaded = config.load([], ["lora=null", "lora.r=4"])
+    assert loaded.lora == config.LoraConfig(r=4)
+    assert config.load([], ["lora=null"]).lora is None
+
+
 def test_differences_name_what_two_runs_do_not_share():
     one, other = (config.load([], ["model.path=x", f"trainer.epochs={n}"]) for n in (1, 2))
     assert config.differences(one, other) == {"trainer.epochs": (1.0, 2.0)}

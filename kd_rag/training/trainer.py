@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import lightning as L  # noqa: N812 (the library's own convention)
@@ -12,6 +13,9 @@ from kd_rag.config import TrainerConfig
 from kd_rag.data.sampling import StepSampler
 from kd_rag.training.callbacks import Checkpoints, EvaluationLog, StopOnSignal
 from kd_rag.training.checkpoints import FolderCheckpoints
+
+# Its notes on hardware that is not there and on products to install would bury our own lines.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Trainer:
