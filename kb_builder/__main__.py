@@ -6,7 +6,8 @@ import sys
 
 from kd_rag.cli import main
 
-COMMANDS = {name: f"kb_builder.commands.{name}" for name in ("ingest", "query", "stats")}
+NAMES = ("evaluate", "ingest", "query", "rebuild", "stats", "verify")
+COMMANDS = {name: f"kb_builder.commands.{name}" for name in NAMES}
 
 if __name__ == "__main__":
     sys.exit(main("python -m kb_builder", COMMANDS))

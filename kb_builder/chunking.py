@@ -1,65 +1,137 @@
 """Long passages into pieces that the encoder reads to the end: what it cuts off can never be found.
 
-In: a passage. Out: itself, or pieces that each carry its title, kind and metadata, with ids `id#0`, `id#1`, …. A piece
-ends where a sentence does; a sentence that is too long alone is halved at a space, or anywhere if it has none.
+In: passages. Out: themselves, or pieces that each carry the title, kind and metadata of the whole and its id under
+`piece_of`, with ids `id#0`, `id#1`, …. A piece ends where a sentence does and begins with the last sentences of the one
+before; a sentence that is too long alone is halved at a space, or anywhere if it has none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from kd_rag.knowledge.content import PIECE_OF, passage_text
 from kd_rag.knowledge.embedder import Embedder
+from kd_rag.knowledge.store import WHOLE
 from kd_rag.types import InputError, Passage
 
 _SENTENCE = re.compile(r".+?(?:[.!?…]+(?=\s)|[。！？]+[”’』」）]*|\n|\Z)\s*", re.DOTALL)
+_TEXTS_AT_ONCE = 1000
+"""Texts counted in one call of the tokenizer; one by one costs several times as much."""
+_LETTERS_A_TOKEN = 16
+"""A text with more letters than this for each token of the limit is cut without counting: counting 50 MB takes GBs."""
+_VERSION = 1
+"""To be raised when the same passage would be cut otherwise."""
 
 
-def chunk(passage: Passage, embedder: Embedder) -> list[Passage]:
-    """Return `passage` in pieces of at most `embedder.max_tokens`, its title counted in each.
+@dataclass(frozen=True)
+class Chunker:
+    """Cuts passages for `embedder`; a piece repeats up to `overlap_tokens` of the piece before it.
 
-    Raises InputError when the title alone takes more than half of them.
+    Raises InputError when they would be half of a piece or more.
     """
-    limit = embedder.max_tokens
-    if limit is None or embedder.count_tokens(passage) <= limit:
-        return [passage]
-    title_tokens = embedder.count_tokens(replace(passage, text=""))
-    if title_tokens > limit // 2:
-        raise InputError(
-            f"passage {passage.id!r}: its title has {title_tokens} tokens and {embedder.name} reads {limit}, title "
-            "and text together; shorten the title"
-        )
-    bare_tokens = embedder.count_tokens(replace(passage, title="", text=""))
 
-    def count(text: str) -> int:
-        return embedder.count_tokens(replace(passage, title="", text=text)) - bare_tokens
+    embedder: Embedder
+    overlap_tokens: int
 
-    texts = _pack(passage.text, limit - title_tokens, count)
-    return [replace(passage, id=f"{passage.id}#{i}", text=text) for i, text in enumerate(texts)]
+    def __post_init__(self) -> None:
+        limit = self.embedder.max_tokens
+        if self.overlap_tokens < 0 or (limit is not None and self.overlap_tokens >= limit // 2):
+            raise InputError(
+                f"knowledge.overlap_tokens={self.overlap_tokens}: must be 0 or more, and less than half of the {limit} "
+                f"tokens that {self.embedder.name} reads"
+            )
+
+    def __str__(self) -> str:
+        limit = self.embedder.max_tokens
+        return WHOLE if limit is None else f"pieces of {limit} tokens, {self.overlap_tokens} shared (v{_VERSION})"
+
+    def chunk(self, passages: Sequence[Passage]) -> list[Passage]:
+        """Return `passages` in pieces of at most `embedder.max_tokens`, the title counted in each.
+
+        Raises InputError when a title alone takes more than half of them.
+        """
+        limit = self.embedder.max_tokens
+        if limit is None:
+            return list(passages)
+        counts = self._counts([passage_text(p) for p in passages], limit)
+        return [
+            piece
+            for passage, tokens in zip(passages, counts, strict=True)
+            for piece in ([passage] if tokens <= limit else self._pieces(passage, limit))
+        ]
+
+    def _pieces(self, passage: Passage, limit: int) -> list[Passage]:
+        bare_tokens, title_tokens = self._counts(["", passage_text(replace(passage, text=""))], limit)
+        if title_tokens > limit // 2:
+            raise InputError(
+                f"passage {passage.id!r}: its title has {title_tokens} tokens or more and {self.embedder.name} reads "
+                f"{limit}, title and text together; shorten the title"
+            )
+        budget = limit - title_tokens
+        parts = _Parts(lambda texts: [n - bare_tokens for n in self._counts(texts, limit)], budget)
+        metadata = {**passage.metadata, PIECE_OF: passage.id}
+        texts = _pack(parts.of(passage.text), budget, self.overlap_tokens)
+        return [replace(passage, id=f"{passage.id}#{i}", text=text, metadata=metadata) for i, text in enumerate(texts)]
+
+    def _counts(self, texts: Sequence[str], limit: int) -> list[int]:
+        """Return the tokens of each text, or `limit + 1` for one that is far too long."""
+        short = [i for i, text in enumerate(texts) if len(text) <= limit * _LETTERS_A_TOKEN]
+        counts = [limit + 1] * len(texts)
+        for start in range(0, len(short), _TEXTS_AT_ONCE):
+            window = short[start : start + _TEXTS_AT_ONCE]
+            for i, tokens in zip(window, self.embedder.count_tokens([texts[i] for i in window]), strict=True):
+                counts[i] = tokens
+        return counts
 
 
-def _pack(text: str, budget_tokens: int, count: Callable[[str], int]) -> list[str]:
-    """Fill each piece with as many whole sentences as fit."""
-    pieces, used = [""], 0
-    for sentence in _SENTENCE.findall(text):
-        for part in _fitting(sentence, budget_tokens, count):
-            tokens = count(part)
-            if used + tokens > budget_tokens:
-                pieces.append("")
-                used = 0
-            pieces[-1] += part
-            used += tokens
-    return [piece.strip() for piece in pieces if piece.strip()]
+@dataclass(frozen=True)
+class _Parts:
+    """Cuts a text into sentences, and a sentence that does not fit into halves."""
+
+    count: Callable[[Sequence[str]], list[int]]
+    budget_tokens: int
+
+    def of(self, text: str) -> Iterator[tuple[str, int]]:
+        """Yield the parts of a text with their tokens."""
+        sentences = _SENTENCE.findall(text)
+        for sentence, tokens in zip(sentences, self.count(sentences), strict=True):
+            if tokens <= self.budget_tokens or len(sentence) < 2:
+                yield sentence, tokens
+            else:
+                yield from self._halves(sentence)
+
+    def _halves(self, text: str) -> Iterator[tuple[str, int]]:
+        waiting = [text]
+        while waiting:
+            part = waiting.pop()
+            (tokens,) = self.count([part])
+            if tokens <= self.budget_tokens or len(part) < 2:
+                yield part, tokens
+                continue
+            middle = len(part) // 2
+            space = part.rfind(" ", 1, middle + 1)
+            cut = space + 1 if space > 0 else middle
+            waiting += [part[cut:], part[:cut]]
 
 
-def _fitting(text: str, budget_tokens: int, count: Callable[[str], int]) -> Iterator[str]:
-    """Yield `text`, halved until every part fits."""
-    if len(text) < 2 or count(text) <= budget_tokens:
-        yield text
-        return
-    middle = len(text) // 2
-    space = text.rfind(" ", 1, middle + 1)
-    cut = space + 1 if space > 0 else middle
-    yield from _fitting(text[:cut], budget_tokens, count)
-    yield from _fitting(text[cut:], budget_tokens, count)
+def _pack(parts: Iterator[tuple[str, int]], budget_tokens: int, overlap_tokens: int) -> list[str]:
+    """Fill each piece with as many whole parts as fit, behind the last ones of the piece before."""
+    pieces: list[list[tuple[str, int]]] = [[]]
+    for text, tokens in parts:
+        last = pieces[-1]
+        if last and sum(n for _, n in last) + tokens > budget_tokens:
+            pieces.append(_tail(last, min(overlap_tokens, budget_tokens - tokens)))
+        pieces[-1].append((text, tokens))
+    texts = ["".join(text for text, _ in piece).strip() for piece in pieces]
+    return [text for text in texts if text]
+
+
+def _tail(parts: Sequence[tuple[str, int]], limit_tokens: int) -> list[tuple[str, int]]:
+    """Return the longest run of whole parts at the end that has at most `limit_tokens`."""
+    start, tokens = len(parts), 0
+    while start > 1 and tokens + parts[start - 1][1] <= limit_tokens:
+        start -= 1
+        tokens += parts[start][1]
+    return list(parts[start:])

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 
@@ -24,6 +24,8 @@ def misplaced(base: DictConfig, layer: DictConfig, prefix: str = "") -> str | No
     """Return what is wrong with a plain value that stands where a section belongs, None when all is well."""
     for key in map(str, layer):
         own, new = base._get_node(key) if key in base else None, layer[key]
+        if isinstance(own, ListConfig) and isinstance(new, DictConfig):
+            return f"{prefix}{key}: expected a list, found {OmegaConf.to_container(new)}"
         if isinstance(own, DictConfig) and new is not None:
             if not isinstance(new, DictConfig):
                 return f"{prefix}{key}: expected a mapping of keys, found {new!r}"

@@ -28,12 +28,12 @@ def merged(schema: type[T], files: Sequence[Path], overrides: Sequence[str], fam
     """Return `schema` with every layer merged in and every component of `families` checked."""
     config = OmegaConf.structured(schema)
     for path in files:
-        config = _merge(schema, config, _read_yaml(path), str(path))
+        config = _merge(schema, config, _read_yaml(path), str(path), families)
     for override in overrides:
         key, equals, _ = override.partition("=")
         if not equals or not key:
             raise InputError(f"{override!r} is not an override; write key.sub=value")
-        config = _merge(schema, config, OmegaConf.from_dotlist([override]), override)
+        config = _merge(schema, config, OmegaConf.from_dotlist([override]), override, families)
     _check_components(schema, config, families)
     return OmegaConf.to_object(config)  # type: ignore[return-value]
 
@@ -60,18 +60,25 @@ def _read_yaml(path: Path) -> DictConfig:
     return OmegaConf.create(loaded)
 
 
-def _merge(schema: type, base: DictConfig, layer: DictConfig, source: str) -> DictConfig:
+def _merge(schema: type, base: DictConfig, layer: DictConfig, source: str, families: Collection[str]) -> DictConfig:
     wrong = errors.misplaced(base, layer)
     if wrong:
         raise InputError(f"{source}: {wrong}")
-    for key, _ in _component_fields(schema):
+    for key, family in _component_fields(schema):
         new, old = OmegaConf.select(layer, key), OmegaConf.select(base, key)
         if isinstance(new, DictConfig) and "name" in new and new["name"] != old["name"]:
-            OmegaConf.update(base, key, {}, merge=False)
+            kept = _alike(family, old["name"], new["name"]) if family in families else set()
+            OmegaConf.update(base, key, {k: v for k, v in old.items() if k in kept}, merge=False)
     try:
         return OmegaConf.merge(base, layer)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise InputError(errors.explain(error, base, source)) from None
+
+
+def _alike(family: str, one: str, other: str) -> set[str]:
+    """Return the options that two members declare alike, by name, type and default."""
+    first, second = registry.options(family, one), registry.options(family, other)
+    return {name for name in first.keys() & second.keys() if first[name] == second[name]}
 
 
 def _component_fields(section: Any, prefix: str = "") -> list[tuple[str, str]]:
@@ -90,8 +97,8 @@ def _check_components(schema: type, config: DictConfig, families: Collection[str
     for key, family in _component_fields(schema):
         if family in families:
             OmegaConf.update(config, key, _checked(family, OmegaConf.select(config, key), key), merge=False)
-    for i, step in enumerate(config.augmentations if "augmentations" in families else ()):
-        config.augmentations[i] = _checked("augmentations", step, f"augmentations[{i}]")
+    for i, step in enumerate(config.augment.steps if "augmentations" in families else ()):
+        config.augment.steps[i] = _checked("augmentations", step, f"augment.steps[{i}]")
 
 
 def _checked(family: str, component: Any, key: str) -> dict[str, Any]:
@@ -108,9 +115,10 @@ def _checked(family: str, component: Any, key: str) -> dict[str, Any]:
         merged = OmegaConf.merge(schema, component)
     except ConfigKeyError as error:
         wrong = errors.full_key(error)
+        inside = OmegaConf.select(schema, wrong.rpartition(".")[0]) or schema
         raise InputError(
             f"{key}.{wrong}: {family} {name!r} has no such option; it has: "
-            f"{', '.join(str(k) for k in schema if k != 'name') or 'none'}"
+            f"{', '.join(str(k) for k in inside if k != 'name') or 'none'}"
         ) from None
     except OmegaConfBaseException as error:
         raise InputError(errors.explain(error, schema, f"{family} {name!r}", prefix=f"{key}.")) from None
@@ -119,5 +127,5 @@ def _checked(family: str, component: Any, key: str) -> dict[str, Any]:
 
 
 def _default(value: Any) -> Any:
-    mutable = isinstance(value, list | dict)
+    mutable = isinstance(value, list | dict) or dataclasses.is_dataclass(value)
     return field(default_factory=lambda: value) if mutable else field(default=value)

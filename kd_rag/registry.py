@@ -8,6 +8,7 @@ are its options, with their types and defaults; what comes before `*` is injecte
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import importlib
@@ -68,13 +69,16 @@ def build(family: str, component: Mapping[str, Any], *injected: Any) -> Any:
     """Make the component that `{"name": …, **options}` describes.
 
     A class is instantiated with `injected` and its options; a function gets its options bound and takes its
-    other arguments when it is called. Raises InputError when a required option is not there.
+    other arguments when it is called. An option that is a dataclass is made of its mapping. Raises
+    InputError when a required option is not there.
     """
     name, chosen = component["name"], {key: value for key, value in component.items() if key != "name"}
     member = find(family, name)
-    for option, (_, default) in options(family, name).items():
+    for option, (kind, default) in options(family, name).items():
         if default is inspect.Parameter.empty and option not in chosen:
             raise InputError(f"{family}: {name!r} needs the option {option!r}, which is not set")
+        if dataclasses.is_dataclass(kind) and isinstance(chosen.get(option), Mapping):
+            chosen[option] = kind(**chosen[option])  # type: ignore[operator]
     return member(*injected, **chosen) if inspect.isclass(member) else functools.partial(member, **chosen)
 
 

@@ -20,7 +20,7 @@ IMAGE_MARKER = "<image>"
 """Where, inside a turn's text, the next picture of the record was sent."""
 
 IGNORED = -100
-"""Label of a position that no loss looks at."""
+"""Fills an answer's row behind its last token; no loss looks at it."""
 
 
 class InputError(ValueError):
@@ -49,11 +49,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked of a record: the closed label set in prompt order, and the instruction."""
+    """What is asked of a record: the closed label set in prompt order, what some labels mean, and the instruction."""
 
     name: str
     labels: tuple[str, ...]
     instruction: str
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,20 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of the knowledge base; it never holds the label of the record that it was made of.
+
+    `record_id` and `record_text` (the whole dialogue) say which passages are the record itself and hence no answer;
+    both are None for a question from elsewhere.
+    """
+
+    text: str
+    pictures: tuple[Path, ...] = ()
+    record_id: str | None = None
+    record_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieved:
     """A passage with the retriever's score (cosine similarity for `dense`; higher is nearer)."""
 
@@ -97,13 +112,17 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A record made ready for a prompt: dialogue (maybe augmented), passages, and OCR lines per picture."""
+    """A record made ready for a prompt: dialogue (augmented in training), passages, and OCR lines per picture.
+
+    `view` numbers the augmented versions of a record.
+    """
 
     record: Record
     task: Task
     dialogue: Dialogue
     passages: tuple[Retrieved, ...]
     lines: tuple[tuple[TextLine, ...], ...]
+    view: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +164,26 @@ class TokenTree:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples as tensors: prompt and answer for training, the prompt alone for label scoring.
+    """Prompts and their answers as tensors.
 
-    `labels` is int64 `[batch, seq]`: the answer's token ids where the answer stands and -100 elsewhere; it is
-    all -100 in a prompt-only batch.
+    `answers` is int64 `[batch, answer]`: each row's answer ids from the left, -100 behind them; an evaluation batch has
+    no columns. `teacher_inputs` are the prompts that the teacher reads where they are not the student's `inputs`;
+    the answers are the same. `sampled` answers were drawn from the student and are no gold.
     """
 
     examples: tuple[Example, ...]
     inputs: Inputs
-    labels: torch.Tensor
+    answers: torch.Tensor
+    teacher_inputs: Inputs | None = None
+    sampled: bool = False
 
     def to(self, device: torch.device | str, **kwargs: Any) -> Batch:
         """Move every tensor to `device`."""
         return _moved(self, device, **kwargs)
+
+    def as_teacher(self) -> Batch:
+        """Return the batch as the teacher reads it."""
+        return dataclasses.replace(self, inputs=self.teacher_inputs or self.inputs, teacher_inputs=None)
 
 
 def _moved(value: T, device: torch.device | str, **kwargs: Any) -> T:

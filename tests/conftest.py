@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kd_rag.config import PromptConfig
+from kd_rag.config import PromptConfig, PromptParts
 from kd_rag.data.collator import Collator
 from kd_rag.models._embedded import materialise
 from kd_rag.models.qwen2_vl import Qwen2VL
@@ -38,7 +38,7 @@ def load(folders):
 
 @pytest.fixture
 def collator(load):
-    return Collator(load("student").processor, PromptConfig())
+    return Collator(load("student").processor, PromptConfig(), PromptParts())
 
 
 LABELS = ("order_page", "refund", "refund_request", "delivery_time")

@@ -11,11 +11,12 @@ SOURCES = sorted([*ROOT.glob("kd_rag/**/*.py"), *ROOT.glob("kb_builder/**/*.py")
 LEVELS = [
     {"commands"},
     {"training", "web"},
-    {"evaluation", "scoring", "teachers"},
+    {"evaluation", "teachers"},
+    {"scoring"},
     {"data", "models", "losses", "retrievers", "ocr", "augmentations"},
     {"knowledge"},
-    {"pictures", "config", "cli"},
-    {"_config_layers"},
+    {"pictures", "tensor_store", "config", "cli"},
+    {"_config_layers", "_config_distill", "_config_prompt", "_config_query"},
     {"registry", "_config_errors"},
     {"types"},
 ]
@@ -26,6 +27,7 @@ HEAVY = {
     "omegaconf": {"kd_rag/_config_layers.py", "kd_rag/_config_errors.py"},
     "chromadb": {"kd_rag/knowledge"},
     "sentence_transformers": {"kd_rag/knowledge"},
+    "bm25s": {"kd_rag/retrievers"},
     "transformers": {"kd_rag/models"},
     "peft": {"kd_rag/models"},
     "lightning": {"kd_rag/training", "kd_rag/data/datamodule.py"},

@@ -23,7 +23,7 @@ def test_a_component_gets_the_options_of_its_member_filled_in():
 
 def test_another_member_does_not_inherit_the_options_of_the_former(tmp_path):
     (tmp_path / "a.yaml").write_text("model: {path: x}\nretriever: {name: dense, k: 7}\n")
-    assert config.load([tmp_path / "a.yaml"]).retriever == {"name": "dense", "k": 7}
+    assert config.load([tmp_path / "a.yaml"]).retriever["k"] == 7
     assert config.load([tmp_path / "a.yaml"], ["retriever.name=none"]).retriever == {"name": "none"}
 
 
@@ -43,8 +43,9 @@ def test_another_member_does_not_inherit_the_options_of_the_former(tmp_path):
         (["retriever.name=dense", "retriever.kk=1"], ["retriever.kk", "'dense'", "k"]),
         (["retriever.name=dense", "retriever.k=few"], ["retriever.k", "int", "few"]),
         (["ocr.name=no.such.module:Engine"], ["no.such.module:Engine"]),
-        (["augmentations=[{name: corp}]"], ["'corp'", "crop"]),
-        (["augmentations=[{name: crop, areas: 2}]"], ["augmentations[0].areas", "'crop'"]),
+        (["distill.hidden.layers.1=2"], ["distill.hidden.layers", "expected a list"]),
+        (["augment.steps=[{name: corp}]"], ["'corp'", "crop"]),
+        (["augment.steps=[{name: crop, areas: 2}]"], ["augment.steps[0].areas", "'crop'"]),
         (["noequals"], ["'noequals'", "key.sub=value"]),
     ],
 )
@@ -85,3 +86,15 @@ def test_a_section_that_a_recipe_switched_off_can_be_switched_on_again():
 def test_differences_name_what_two_runs_do_not_share():
     one, other = (config.load([], ["model.path=x", f"trainer.epochs={n}"]) for n in (1, 2))
     assert config.differences(one, other) == {"trainer.epochs": (1.0, 2.0)}
+
+
+def test_a_member_keeps_what_the_former_declares_alike(tmp_path):
+    """`teacher.name=cached` must not forget whom to cache; but another divergence's `beta` is another beta."""
+    (tmp_path / "a.yaml").write_text(
+        "model: {path: x}\nteacher: {path: runs/t, prompt: {ocr: false}}\n"
+        "distill: {divergence: {name: jensen_shannon, beta: 0.1}}\n"
+    )
+    loaded = config.load([tmp_path / "a.yaml"], ["teacher.name=cached", "distill.divergence.name=alpha_beta"])
+    assert loaded.teacher["path"] == "runs/t"
+    assert loaded.teacher["prompt"] == {"passages": True, "ocr": False, "descriptions": True}
+    assert loaded.distill.divergence == {"name": "alpha_beta", "alpha": 0.2, "beta": 0.7}

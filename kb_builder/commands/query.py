@@ -1,6 +1,7 @@
 """Print the passages that a prompt would get for TEXT, with their scores.
 
-The score is the cosine similarity of the vectors; retriever.k says how many passages. Example:
+The score is the retriever's own (dense: the cosine similarity of the vectors); retriever.k says how many passages.
+Example:
   python -m kb_builder query "is the hoodie waterproof?" --config configs/demo/base.yaml
 """
 
@@ -23,17 +24,13 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag import config as configuration
 
     config = configuration.load(args.config, args.overrides, families=["retrievers"])
-    from kb_builder.commands._location import knowledge_path
     from kd_rag import registry
-    from kd_rag.knowledge.embedder import load_embedder
-    from kd_rag.knowledge.store import KnowledgeBase
+    from kd_rag.knowledge.opening import open_configured
+    from kd_rag.types import Query
 
-    path = knowledge_path(config)
     component = {"name": "dense"} if config.retriever["name"] == "none" else config.retriever
-    retriever = registry.build(
-        "retrievers", component, lambda: KnowledgeBase.open(path, load_embedder(config.knowledge.embedder))
-    )
-    (found,) = retriever.retrieve([args.text])
+    retriever = registry.build("retrievers", component, lambda: open_configured(config.knowledge))
+    (found,) = retriever.retrieve([Query(args.text)])
     print(f"{component['name']}, snapshot {retriever.snapshot}")
     for rank, (passage, score) in enumerate(((r.passage, r.score) for r in found), start=1):
         print(f"\n{rank}. {score:.4f}  {passage.kind}  {passage.id}  {passage.title}")

@@ -7,7 +7,6 @@ The encoder itself is not loaded. Example:
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 
 from kd_rag.cli import add_config_arguments
 
@@ -18,19 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Open the collection and print."""
+    """Read the manifest and print."""
     from kd_rag import config as configuration
 
     config = configuration.load(args.config, args.overrides, families=["retrievers"])
     from kb_builder.commands._location import knowledge_path
-    from kd_rag.knowledge.collection import PassageCollection, snapshot_id
+    from kd_rag.knowledge.manifest import Manifest
 
     path = knowledge_path(config)
-    with closing(PassageCollection.open(path)) as collection:
-        kinds, hashes = collection.kinds(), collection.hashes()
-    for kind, count in sorted(kinds.items()):
+    manifest = Manifest.read(path)
+    for kind, count in manifest.kinds.items():
         print(f"{kind:<9}{count:>9}")
-    print(f"{'total':<9}{len(hashes):>9}")
-    print(f"snapshot  {snapshot_id(collection.fingerprint, hashes)}")
-    print(f"embedder  {collection.fingerprint}")
+    print(f"{'total':<9}{manifest.total:>9}")
+    print(f"snapshot  {manifest.snapshot or 'none: the ingestion was interrupted; run it again'}")
+    print(f"embedder  {manifest.embedder}")
+    print(f"chunks    {manifest.chunker}")
     print(f"path      {path}")

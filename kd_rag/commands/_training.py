@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
 from kd_rag.commands._evaluation import write_scores
-from kd_rag.commands._parts import build_model, build_preparation, label_trees, read_data
+from kd_rag.commands._models import build_model, model_identity, picture_store
+from kd_rag.commands._parts import Data, adjustment, build_preparation, label_trees, read_data
 from kd_rag.commands._run_folder import RunFolder, check_name, data_facts
 from kd_rag.config import Config
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
+from kd_rag.data.prepare import Preparation
+from kd_rag.data.prompts import either
 from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.objective import Objective
 from kd_rag.models import VisionLanguageModel
 from kd_rag.models._lora import load_trainable
+from kd_rag.scoring.label_tree import LabelTree
+from kd_rag.teachers import Teacher
+from kd_rag.training import guards
 from kd_rag.training.checkpoints import load_weights, verified
 from kd_rag.training.module import Distiller
 from kd_rag.training.trainer import descend, evaluating, training
 
-MakeObjective = Callable[[VisionLanguageModel], Objective]
+MakeObjective = Callable[[Config, VisionLanguageModel, Mapping[str, LabelTree]], tuple[Objective, Teacher | None]]
 
 
 def train(config: Config, command: str, make_objective: MakeObjective) -> None:
@@ -28,44 +34,86 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
 
     All input is read and checked before the run folder is made.
     """
-    check_name(config)
+    path = check_name(config)
     data = read_data(config, ["train", "valid"])
-    torch.manual_seed(config.run.seed)  # the adapters' initial weights
+    torch.manual_seed(config.run.seed)  # the initial weights of adapters and projections
     model = build_model(config).train()  # a loaded network is in evaluation mode, in which dropout sleeps
-    objective = make_objective(model)
+    if config.trainer.keep_pictures:
+        model.keep_pictures(picture_store(config))
+    trees = label_trees(model.processor, data.tasks)
+    objective, teacher = make_objective(config, model, trees)
     preparation = build_preparation(config, data.tasks)
-    collator = Collator(model.processor, config.prompt)
-    trainer_config = config.trainer
-    sampler = StepSampler(
-        records=len(data.records["train"]),
-        batch_size=trainer_config.batch_size,
-        epochs=trainer_config.epochs,
-        seed=config.run.seed,
-        max_steps=trainer_config.max_steps,
-    )
-    loaders = Loaders(
-        collator,
-        evaluation=preparation.examples(data.records["valid"], "eval"),
-        evaluation_batch_size=config.evaluation.batch_size,
-        training=preparation.examples(data.records["train"], "train"),
-        sampler=sampler,
-        micro_batch_size=trainer_config.micro_batch_size,
-        num_workers=trainer_config.num_workers,
-    )
-    module = Distiller(model, label_trees(collator, data.tasks), config, objective, sampler.total_steps)
+    loaders = _loaders(config, data, model, teacher, preparation)
+    if teacher is not None:
+        teacher.prepare(loaders.every_training_batch, objective.teacher_needs)
+    assert loaders.sampler is not None
+    facts = data_facts(data.files, data.records["train"])
+    adjust = adjustment(config, facts["train_label_counts"])
+    module = Distiller(model, trees, config, objective, loaders.sampler.total_steps, adjust)
+    trainer = training(config.trainer, path, loaders.sampler)
+    measured = _guarded(module, loaders, teacher, trainer.strategy.root_device)
     folder = RunFolder.make(config, command)
     folder.note(
-        **data_facts(data.files, data.records["train"]),
+        **facts,
         knowledge_snapshot=preparation.retriever.snapshot,
-        model=model.identity(),
+        leaks=loaders.evaluation.leaks,
+        model=model_identity(config.model["path"], config),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        guards=measured,
     )
-    print(f"{command}: {sampler.total_steps} steps over {sampler.records} records -> {folder.path}")
-    trainer = training(trainer_config, folder.path, sampler)
+    print(f"{command}: {loaders.sampler.total_steps} steps over {loaders.sampler.records} records -> {folder.path}")
     torch.manual_seed(config.run.seed)
     descend(trainer, module, loaders, str(folder.path / "checkpoints" / "last") if config.run.resume else None)
     best = verified(folder.path / "checkpoints" / "best")
     load_trainable(model, load_weights(best))
-    evaluating(trainer_config).validate(module, loaders.val_dataloader(), verbose=False)
+    evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
     write_scores(folder.path, "valid", module)
     folder.note(steps=trainer.global_step, best_checkpoint=best.resolve().name)
+
+
+def _guarded(
+    module: Distiller, loaders: Loaders, teacher: Teacher | None, device: torch.device
+) -> dict[str, float | str]:
+    """Check on the device of the run that pictures reach the models and that the teacher knows the task; print it."""
+    module.model.to(device)
+    if teacher is not None:
+        teacher.to(device)
+    measured = guards.check(module.model, loaders.first_with_pictures().to(device), teacher)
+    shown = (f"{name} {value if isinstance(value, str) else f'{value:.3g}'}" for name, value in measured.items())
+    print(f"guards: {', '.join(shown)}")
+    return measured
+
+
+def _loaders(
+    config: Config, data: Data, model: VisionLanguageModel, teacher: Teacher | None, preparation: Preparation
+) -> Loaders:
+    """Return the loaders, whose training examples hold what the student's or the teacher's prompts show."""
+    own = config.student.prompt
+    shown = own if teacher is None else either(own, teacher.prompt)
+    sampler = StepSampler(
+        records=len(data.records["train"]),
+        batch_size=config.trainer.batch_size,
+        epochs=config.trainer.epochs,
+        seed=config.run.seed,
+        max_steps=config.trainer.max_steps,
+        views=config.augment.views,
+    )
+    return Loaders(
+        Collator(model.processor, config.prompt, own, _teacher_collator(config, model, teacher)),
+        evaluation=preparation.examples(data.records["valid"], "eval", own),
+        evaluation_batch_size=config.evaluation.batch_size,
+        training=preparation.examples(data.records["train"], "train", shown),
+        sampler=sampler,
+        micro_batch_size=config.trainer.micro_batch_size,
+        num_workers=config.trainer.num_workers,
+    )
+
+
+def _teacher_collator(config: Config, model: VisionLanguageModel, teacher: Teacher | None) -> Collator | None:
+    """Return what makes the teacher's prompts, None where they are the student's own."""
+    if teacher is None:
+        return None
+    same_pixels = teacher.processor.pixel_limits() == model.processor.pixel_limits()
+    if same_pixels and teacher.prompt == config.student.prompt:
+        return None
+    return Collator(teacher.processor, config.prompt, teacher.prompt)

@@ -24,11 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and write `metrics.json` and `predictions-SPLIT.jsonl`."""
+    import json
     from pathlib import Path
 
     from kd_rag import config as configuration
     from kd_rag.commands._evaluation import write_scores
-    from kd_rag.commands._parts import build_preparation, label_trees, open_model, read_data
+    from kd_rag.commands._models import model_identity, open_model
+    from kd_rag.commands._parts import adjustment, build_preparation, label_trees, read_data
     from kd_rag.commands._run_folder import RunFolder, data_facts
     from kd_rag.data.collator import Collator
     from kd_rag.data.datamodule import Loaders
@@ -50,19 +52,24 @@ def run(args: argparse.Namespace) -> None:
     data = read_data(config, [args.split, "train"] if args.out else [args.split])
     model = open_model(args.run or config.model["path"], config)
     preparation = build_preparation(config, data.tasks)
-    collator = Collator(model.processor, config.prompt)
+    collator = Collator(model.processor, config.prompt, config.student.prompt)
     loaders = Loaders(
         collator,
-        evaluation=preparation.examples(data.records[args.split], "eval"),
+        evaluation=preparation.examples(data.records[args.split], "eval", config.student.prompt),
         evaluation_batch_size=config.evaluation.batch_size,
     )
-    module = Distiller(model, label_trees(collator, data.tasks), config)
+    facts = data_facts(data.files, data.records["train"]) if args.out else {}
+    # The prior is that of the labels a run was trained on, wherever it is scored.
+    known = json.loads((Path(args.run) / "run.json").read_text(encoding="utf-8")) if args.run else facts
+    adjust = adjustment(config, known["train_label_counts"])
+    module = Distiller(model, label_trees(model.processor, data.tasks), config, adjust=adjust)
     evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
     if args.out:
         RunFolder.make(config, "evaluate").note(
-            **data_facts(data.files, data.records["train"]),
+            **facts,
             knowledge_snapshot=preparation.retriever.snapshot,
-            model=model.identity(),
+            leaks=loaders.evaluation.leaks,
+            model=model_identity(args.run or config.model["path"], config),
             trainable_parameters=0,
         )
     write_scores(folder, args.split, module)

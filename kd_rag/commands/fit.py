@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag import config as configuration
 
     config = configuration.load(args.config, args.overrides)  # first: a wrong key is told before torch is loaded
+    from kd_rag.commands._objective import cross_entropy
     from kd_rag.commands._training import train
-    from kd_rag.losses.objective import CrossEntropy
 
-    train(config, "fit", lambda model: CrossEntropy(model.processor.vocabulary))
+    train(config, "fit", cross_entropy)

@@ -1,4 +1,4 @@
-"""From examples to a batch: token ids, pixel patches and answer labels.
+"""From examples to a batch: the ids of prompts and answers, and pixel patches.
 
 The chat template is rendered with a sentinel in place of every outside text; the rendering is split at the sentinels,
 the template's own pieces are encoded with special tokens, the outside texts without any, and the ids are
@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 import torch
 from PIL import Image
 
-from kd_rag.config import PromptConfig
-from kd_rag.data.prompts import Message, messages
+from kd_rag.config import PromptConfig, PromptParts
+from kd_rag.data.prompts import Message, messages, visible
 from kd_rag.types import IGNORED, Batch, Example, Inputs
 
 _SENTINEL = "\ue000{}\ue001"
@@ -46,7 +46,10 @@ class Processor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as ids: `prompt`, `answer` (empty for an unlabelled one), and its pictures' tensors."""
+    """One example, as far as its model sees it: its pictures' tensors and the ids of `prompt` and `answer`.
+
+    An unlabelled example has an empty answer.
+    """
 
     example: Example
     prompt: list[int]
@@ -56,34 +59,50 @@ class Encoded:
 
 
 class Collator:
-    """Encode examples and stack them; picklable, for DataLoader workers."""
+    """Encode examples and stack them; picklable, for DataLoader workers.
 
-    def __init__(self, processor: Processor, prompt: PromptConfig) -> None:
+    `parts` says what its model is shown; `teacher` is the collator of a teacher that reads other prompts or pictures of
+    another size.
+    """
+
+    def __init__(
+        self, processor: Processor, prompt: PromptConfig, parts: PromptParts, teacher: Collator | None = None
+    ) -> None:
         self.processor = processor
         self.prompt = prompt
+        self.parts = parts
+        self.teacher = teacher
 
     def encode(self, example: Example) -> Encoded:
         """Return the ids of an example's prompt and answer, and its pictures' patches."""
+        example = visible(example, self.parts)
         ids = self._prompt_ids(messages(example, self.prompt, self._cut))
         pixels = grid = None
         if example.dialogue.pictures:
             pixels, grid, counts = self.processor.pictures(example.dialogue.pictures)
             ids = self._expanded(ids, counts)
         label = example.record.label
-        return Encoded(example, ids, self.answer_ids(label) if label is not None else [], pixels, grid)
-
-    def answer_ids(self, label: str) -> list[int]:
-        """Return the ids of an answer: the label's text and the end of the turn."""
-        return [*self.processor.encode_text(label), self.processor.end_of_turn_id]
+        return Encoded(example, ids, answer_ids(self.processor, label) if label is not None else [], pixels, grid)
 
     def prompts(self, examples: Sequence[Example]) -> Batch:
-        """Return a batch of prompts that end where the answer begins, for label scoring."""
-        return self._stack([self.encode(e) for e in examples], with_answer=False)
+        """Return a batch without answers, for label scoring."""
+        encoded = [self.encode(e) for e in examples]
+        return Batch(_examples(encoded), self._inputs(encoded), torch.empty(len(encoded), 0, dtype=torch.long))
 
     def micro_batches(self, examples: Sequence[Example], size: int) -> list[Batch]:
         """Return one optimiser step's examples with their answers, `size` at a time, alike lengths together."""
-        encoded = sorted((self.encode(e) for e in examples), key=lambda e: len(e.prompt))
-        return [self._stack(encoded[i : i + size], with_answer=True) for i in range(0, len(encoded), size)]
+        encoded = sorted(zip(map(self.encode, examples), examples, strict=True), key=lambda pair: len(pair[0].prompt))
+        return [self._answered(encoded[i : i + size]) for i in range(0, len(encoded), size)]
+
+    def _answered(self, pairs: Sequence[tuple[Encoded, Example]]) -> Batch:
+        encoded = [own for own, _ in pairs]
+        teacher = self.teacher
+        return Batch(
+            examples=_examples(encoded),
+            inputs=self._inputs(encoded),
+            answers=padded([torch.tensor(e.answer) for e in encoded]),
+            teacher_inputs=teacher._inputs([teacher.encode(whole) for _, whole in pairs]) if teacher else None,
+        )
 
     def _prompt_ids(self, chat: list[Message]) -> list[int]:
         texts: list[str] = []
@@ -118,24 +137,34 @@ class Collator:
             return text[: spans[max_tokens - 1][1]], max_tokens
         return text[spans[-max_tokens][0] :], max_tokens
 
-    def _stack(self, encoded: Sequence[Encoded], *, with_answer: bool) -> Batch:
-        rows = [e.prompt + e.answer if with_answer else e.prompt for e in encoded]
-        length = max(map(len, rows))
-        ids = torch.full((len(rows), length), self.processor.pad_id)
+    def _inputs(self, encoded: Sequence[Encoded]) -> Inputs:
+        """Stack prompts, padded on the left."""
+        length = max(len(e.prompt) for e in encoded)
+        ids = torch.full((len(encoded), length), self.processor.pad_id)
         mask = torch.zeros_like(ids)
-        labels = torch.full_like(ids, IGNORED)
-        for i, (row, e) in enumerate(zip(rows, encoded, strict=True)):
-            ids[i, length - len(row) :] = torch.tensor(row)
-            mask[i, length - len(row) :] = 1
-            if with_answer:
-                labels[i, length - len(e.answer) :] = torch.tensor(e.answer)
+        for i, e in enumerate(encoded):
+            ids[i, length - len(e.prompt) :] = torch.tensor(e.prompt)
+            mask[i, length - len(e.prompt) :] = 1
         pixels = [e.pixel_values for e in encoded if e.pixel_values is not None]
         grids = [e.image_grid_thw for e in encoded if e.image_grid_thw is not None]
-        inputs = Inputs(
+        return Inputs(
             input_ids=ids,
             attention_mask=mask,
             mm_token_type_ids=(ids == self.processor.picture_token_id).long(),
             pixel_values=torch.cat(pixels) if pixels else None,
             image_grid_thw=torch.cat(grids) if grids else None,
         )
-        return Batch(examples=tuple(e.example for e in encoded), inputs=inputs, labels=labels)
+
+
+def answer_ids(processor: Processor, label: str) -> list[int]:
+    """Return the ids of an answer: the label's text and the end of the turn."""
+    return [*processor.encode_text(label), processor.end_of_turn_id]
+
+
+def padded(answers: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack answers of different lengths as int64 `[batch, answer]`, -100 behind each."""
+    return torch.nn.utils.rnn.pad_sequence(list(answers), batch_first=True, padding_value=IGNORED)
+
+
+def _examples(encoded: Sequence[Encoded]) -> tuple[Example, ...]:
+    return tuple(e.example for e in encoded)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import lightning as L  # noqa: N812 (the library's own convention)
 import torch
@@ -79,6 +80,32 @@ class Loaders(L.LightningDataModule):
             # Its own generator: otherwise each pass draws a seed from the global one and shifts dropout.
             generator=torch.Generator().manual_seed(0),
         )
+
+    def every_training_batch(self) -> Iterator[Batch]:
+        """Yield every (record, view) that training will meet, once, in batches as large as a micro-batch."""
+        assert self.training is not None
+        assert self.sampler is not None
+        pairs = self.sampler.pairs()
+        size = self.micro_batch_size
+        loader: DataLoader[Example] = DataLoader(
+            self.training,  # type: ignore[arg-type]
+            batch_sampler=[pairs[i : i + size] for i in range(0, len(pairs), size)],
+            collate_fn=_TrainCollate(self.collator, size),
+            num_workers=self.num_workers,
+            generator=torch.Generator().manual_seed(0),
+        )
+        for (batch,) in loader:
+            yield batch
+
+    def first_with_pictures(self) -> Batch:
+        """Return a micro-batch of the first records with pictures that training meets, of any if none has some."""
+        assert self.training is not None
+        assert self.sampler is not None
+        met = list(chain.from_iterable(self.sampler))
+        chosen = [pair for pair in met if self.training.records[pair[0]].images] or met
+        examples = [self.training[pair] for pair in chosen[: self.micro_batch_size]]
+        (batch,) = self.collator.micro_batches(examples, len(examples))
+        return batch
 
     def val_dataloader(self) -> DataLoader[Example]:
         """Return the loader of prompt batches."""

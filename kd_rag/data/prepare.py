@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL.Image import Image
 
-from kd_rag.config import TaskConfig
+from kd_rag.config import PromptParts, QueryConfig, TaskConfig
+from kd_rag.data.queries import make_query
 from kd_rag.pictures import load_picture
 from kd_rag.types import (
-    IMAGE_MARKER,
     Dialogue,
     Example,
     InputError,
+    Query,
     Record,
     Retrieved,
     Stage,
@@ -29,8 +31,7 @@ from kd_rag.types import (
 )
 
 Lines = tuple[TextLine, ...]
-QUERY_TURNS = 2
-"""A retrieval query is made of so many of the customer's last turns."""
+Passages = list[tuple[Retrieved, ...]]
 
 
 class Retriever(Protocol):
@@ -38,44 +39,59 @@ class Retriever(Protocol):
 
     snapshot: str
 
-    def retrieve(self, queries: Sequence[str]) -> list[tuple[Retrieved, ...]]:
+    def retrieve(self, queries: Sequence[Query]) -> Passages:
         """Return the passages of each query, best first."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything that turns records into examples, as the command built it."""
+    """Everything that turns records into examples, as the command built it.
+
+    `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
+    """
 
     tasks: Mapping[str, Task]
     switches: Mapping[str, TaskConfig]
     read_pictures: Callable[[Sequence[Path]], dict[Path, Lines]]
     retriever: Retriever
+    query: QueryConfig
+    find_leaks: Callable[[Sequence[Query], Sequence[str | None], Passages], dict[str, Any]]
     augment: Callable[[Dialogue, str, int], Dialogue]
 
-    def examples(self, records: Sequence[Record], stage: Stage) -> Examples:
-        """Read and retrieve for all `records`, as their task's switches for `stage` say."""
-        reading = [r for r in records if getattr(self.switches[r.task].ocr, stage)]
-        lines = self.read_pictures([path for r in reading for path in r.images])
-        asking = [r for r in records if getattr(self.switches[r.task].retrieval, stage) and query_text(r)]
-        found = self.retriever.retrieve([query_text(r) for r in asking])
+    def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
+        """Read and retrieve for all `records` what `parts` may show, as their task's switches for `stage` say."""
+        reading = [r for r in records if parts.ocr and getattr(self.switches[r.task].ocr, stage)]
+        read = self.read_pictures([path for r in reading for path in r.images])
+        lines = {r.id: tuple(read[path] for path in r.images) for r in reading}
+        offered = [r for r in records if parts.passages and getattr(self.switches[r.task].retrieval, stage)]
+        asked = [(r, make_query(r, [*chain(*lines.get(r.id, ()))], self.query)) for r in offered]
+        asked = [(r, query) for r, query in asked if query.text or query.pictures]
+        queries = [query for _, query in asked]
+        found = self.retriever.retrieve(queries)
+        leaking = stage == "eval" and any(found)
         return Examples(
             records=records,
             tasks=self.tasks,
-            lines={r.id: tuple(lines[path] for path in r.images) for r in reading},
-            passages={r.id: passages for r, passages in zip(asking, found, strict=True)},
+            lines=lines,
+            passages={r.id: passages for (r, _), passages in zip(asked, found, strict=True)},
             augment=self.augment if stage == "train" else None,
+            leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
         )
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A sequence of examples that decodes and augments on access; safe to send to DataLoader workers."""
+    """A sequence of examples that decodes and augments on access; safe to send to DataLoader workers.
+
+    `leaks` counts what evaluation records should not have found; it is empty where nothing was retrieved.
+    """
 
     records: Sequence[Record]
     tasks: Mapping[str, Task]
     lines: Mapping[str, tuple[Lines, ...]]
     passages: Mapping[str, tuple[Retrieved, ...]]
     augment: Callable[[Dialogue, str, int], Dialogue] | None
+    leaks: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -91,6 +107,7 @@ class Examples:
             dialogue=self.augment(dialogue, record.id, view) if self.augment else dialogue,
             passages=self.passages.get(record.id, ()),
             lines=self.lines.get(record.id, ()),
+            view=view,
         )
 
     @staticmethod
@@ -99,9 +116,3 @@ class Examples:
             return load_picture(path)
         except InputError as error:
             raise InputError(f"record {record.id!r}: {error}") from None
-
-
-def query_text(record: Record) -> str:
-    """Return what is asked of the knowledge base: the customer's last turns without picture markers."""
-    turns = [t.text.replace(IMAGE_MARKER, " ").strip() for t in record.turns if t.role == "user"]
-    return "\n".join([t for t in turns if t][-QUERY_TURNS:])

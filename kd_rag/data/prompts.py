@@ -8,17 +8,35 @@ because cutting token ids later could cut through a picture.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from kd_rag.config import PromptConfig
-from kd_rag.types import IMAGE_MARKER, Example, Turn
+from kd_rag.config import PromptConfig, PromptParts
+from kd_rag.knowledge.content import LABEL_KEY
+from kd_rag.types import IMAGE_MARKER, Example, Passage, Task, Turn
 
 Message = dict[str, Any]
 Cut = Callable[[str, int, Literal["head", "tail"]], tuple[str, int]]
 """`cut(text, max_tokens, keep)` returns the text's head or tail within the budget, and the tokens it has."""
 
 IMAGE_PART = {"type": "image"}
+
+
+def visible(example: Example, parts: PromptParts) -> Example:
+    """Return the example without what the prompt is not to show."""
+    return replace(
+        example,
+        task=example.task if parts.descriptions else replace(example.task, descriptions={}),
+        passages=example.passages if parts.passages else (),
+        lines=example.lines if parts.ocr else (),
+    )
+
+
+def either(one: PromptParts, other: PromptParts) -> PromptParts:
+    """Return the parts that at least one of two prompts shows."""
+    shown = {part: getattr(one, part) or getattr(other, part) for part in vars(one)}
+    return PromptParts(**shown)
 
 
 def messages(example: Example, prompt: PromptConfig, cut: Cut) -> list[Message]:
@@ -29,7 +47,7 @@ def messages(example: Example, prompt: PromptConfig, cut: Cut) -> list[Message]:
     parts = [
         _text(_passages(example, prompt, cut) + _lines(example, prompt, cut) + prompt.dialogue_heading + "\n"),
         *_dialogue(example, prompt, cut),
-        _text(f"{example.task.instruction}\n{prompt.labels_heading}\n" + "\n".join(example.task.labels)),
+        _text(f"{example.task.instruction}\n{prompt.labels_heading}\n{_labels(example.task)}"),
     ]
     return [
         {"role": "system", "content": [_text(prompt.system)]},
@@ -52,11 +70,43 @@ def _joined(parts: list[dict[str, str]]) -> list[dict[str, str]]:
     return joined
 
 
+def _labels(task: Task) -> str:
+    meaning = {label: f"{label}: {text}" for label, text in task.descriptions.items()}
+    return "\n".join(meaning.get(label, label) for label in task.labels)
+
+
 def _passages(example: Example, prompt: PromptConfig, cut: Cut) -> str:
     if not example.passages:
         return ""
-    entries = "\n".join(f"- {r.passage.title}: {r.passage.text}" for r in example.passages)
-    return f"{prompt.passages_heading}\n{cut(entries, prompt.max_passage_tokens, 'head')[0]}\n"
+    entries = [_entry(r.passage) for r in example.passages]
+    budget = max(0, prompt.max_passage_tokens - (len(entries) - 1))  # a line break may be a token
+    fitting = [cut(entry, budget, "head") for entry in entries]
+    shares = fair_shares([tokens for _, tokens in fitting], budget)
+    kept = [
+        text if share == tokens else cut(text, share, "head")[0]
+        for (text, tokens), share in zip(fitting, shares, strict=True)
+        if share
+    ]
+    return "\n".join([prompt.passages_heading, *kept, ""])
+
+
+def _entry(passage: Passage) -> str:
+    """Return a passage under its title; a labelled neighbour stands under its label."""
+    title = passage.metadata.get(LABEL_KEY, passage.title) if passage.kind == "example" else passage.title
+    return f"- {title}: {passage.text}" if title else f"- {passage.text}"
+
+
+def fair_shares(lengths: Sequence[int], budget: int) -> list[int]:
+    """Return how much of each length fits into `budget`: short ones whole, long ones cut to the same share.
+
+    What does not divide goes to the first of the long ones.
+    """
+    shares = [0] * len(lengths)
+    shortest_first = sorted(range(len(lengths)), key=lambda i: (lengths[i], -i))
+    for done, i in enumerate(shortest_first):
+        shares[i] = min(lengths[i], budget // (len(lengths) - done))
+        budget -= shares[i]
+    return shares
 
 
 def _lines(example: Example, prompt: PromptConfig, cut: Cut) -> str:

@@ -6,6 +6,7 @@ exactly what an uninterrupted one would have seen, whatever stopped it and where
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 class StepSampler:
     """Yield, for every step from `first_step` on, the `(record index, view)` pairs of this process.
 
-    The view is the epoch's number: each epoch sees every record once, in a new augmentation. The last step of an
-    epoch may be smaller. With several processes each takes its share of the same step.
+    Each epoch sees every record once, in the next of `views` augmentations, or, with None, in a new one. The last
+    step of an epoch may be smaller. With several processes each takes its share of the same step.
     """
 
     records: int
@@ -25,6 +26,7 @@ class StepSampler:
     epochs: float
     seed: int
     max_steps: int | None = None
+    views: int | None = None
     rank: int = 0
     processes: int = 1
     first_step: int = 0
@@ -48,4 +50,9 @@ class StepSampler:
             epoch, position = divmod(step, self.steps_per_epoch)
             order = random.Random(f"{self.seed}/{epoch}").sample(range(self.records), self.records)
             chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
-            yield [(index, epoch) for index in chosen[self.rank :: self.processes]]
+            view = epoch if self.views is None else epoch % self.views
+            yield [(index, view) for index in chosen[self.rank :: self.processes]]
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return every `(record index, view)` that this process meets in the whole run, each once, sorted."""
+        return sorted({pair for step in dataclasses.replace(self, first_step=0) for pair in step})

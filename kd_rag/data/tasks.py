@@ -33,7 +33,7 @@ def resolve_tasks(
         own = [record for record in records if record.task == name]
         labels = _labels(name, config, own, [record for record in train if record.task == name])
         _check_labels(own, labels)
-        tasks[name] = Task(name, labels, config.instruction)
+        tasks[name] = Task(name, labels, config.instruction, _descriptions(name, config, labels))
     return tasks
 
 
@@ -49,6 +49,16 @@ def _labels(name: str, config: TaskConfig, own: list[Record], train: list[Record
     if not labels:
         raise InputError(f"{key}: is needed, since no record of this task lists labels and none of train has one")
     return labels
+
+
+def _descriptions(name: str, config: TaskConfig, labels: tuple[str, ...]) -> dict[str, str]:
+    for label in config.descriptions:
+        if label not in labels:
+            raise InputError(
+                f"tasks.{name}.descriptions: {label!r} is not one of the {len(labels)} labels; the nearest is "
+                f"{closest(label, labels)!r}"
+            )
+    return dict(config.descriptions)
 
 
 def _listed_labels(records: Iterable[Record], key: str) -> tuple[str, ...] | None:

@@ -1,98 +1,147 @@
-"""Passages and their vectors on disk: one Chroma collection in a folder.
+"""The Chroma index of a knowledge base: a collection in a folder of its own, or on a server.
 
-Chroma keeps what it is given and embeds nothing itself. Its defaults that lose or spoil data in silence are
-closed off here: the space is cosine and checked at every opening, the embedder's fingerprint stands in the collection,
-every row has the same metadata keys (an upsert merges metadata, so a key left out would survive a replacement), and
-rows are written 512 at a time (many times as fast as one by one; a batch above about 5,000 is refused).
+In: passages and vectors that are already safe in our own files. Out: a collection that any Chroma client can search,
+and that is made again from those files whenever it is in doubt. Chroma embeds nothing itself, and its defaults that
+lose or spoil data in silence are closed off: the space is cosine and checked at every opening, the embedder's
+fingerprint stands in the collection, every row has the same metadata keys (an upsert merges metadata, so a key
+left out would survive a replacement), and rows are written 512 at a time (a batch above about 5,000 is refused).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
+from tqdm import tqdm
 
+from kd_rag.knowledge.chroma import answering, connect
+from kd_rag.knowledge.content import as_json, content_hash
+from kd_rag.knowledge.manifest import Manifest
 from kd_rag.types import InputError, Passage
 
 ROWS_AT_ONCE = 512
-_NAME = "passages"
 _SPACE = "cosine"
+_ROWS_A_PAGE = 5000
+_UNFINISHED = "unfinished"
+"""The snapshot that an index claims while it is being changed."""
 
 
 @dataclass(frozen=True)
-class PassageCollection:
+class PassageIndex:
     """An open collection; `client` and `rows` are Chroma's client and collection."""
 
-    path: Path
+    place: str
     client: Any
     rows: Any
 
     @classmethod
-    def open(cls, path: Path) -> PassageCollection:
-        """Open the collection in `path`; raise InputError when there is none or it is not one of ours."""
+    def open(cls, place: str) -> PassageIndex:
+        """Open the index at `place`, a folder or `http://HOST:PORT[/COLLECTION]`.
+
+        Raises InputError when there is none, it is not one of ours, or the server does not answer.
+        """
         from chromadb.errors import NotFoundError
 
-        absent = f"{path}: there is no knowledge base; make one with: python -m kb_builder ingest SOURCE"
-        if not (path / "chroma.sqlite3").is_file():
-            raise InputError(f"{absent} knowledge.path={path}")
-        client = _connect(path)
-        try:
-            rows = client.get_collection(_NAME, embedding_function=None)
-        except NotFoundError:
+        absent = f"{place}: there is no index; make it with: python -m kb_builder rebuild"
+        if "://" not in place and not (Path(place) / "chroma.sqlite3").is_file():
+            raise InputError(absent)
+        with answering(place):
+            client, name = connect(place)
+            try:
+                rows = client.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                client.close()
+                raise InputError(absent) from None
+        if rows.configuration_json["hnsw"]["space"] != _SPACE or "fingerprint" not in (rows.metadata or {}):
             client.close()
-            raise InputError(f"{absent} knowledge.path={path}") from None
-        space = rows.configuration_json["hnsw"]["space"]
-        if space != _SPACE or "fingerprint" not in (rows.metadata or {}):
-            client.close()
-            raise InputError(f"{path}: is a Chroma store that kb_builder did not make; choose another knowledge.path")
-        return cls(path, client, rows)
+            raise InputError(f"{place}: holds a collection {name!r} that kb_builder did not make; name another one")
+        return cls(place, client, rows)
 
     @classmethod
-    def create_or_open(cls, path: Path, fingerprint: str) -> PassageCollection:
-        """Open the collection in `path`, or make an empty one for the vectors that `fingerprint` describes."""
+    def open_or_create(cls, place: str, fingerprint: str, chunker: str) -> PassageIndex:
+        """Open the index at `place`, or make an empty one; raise InputError when it is of another kind."""
         from chromadb.errors import NotFoundError
 
-        client = _connect(path)
-        try:
-            client.get_collection(_NAME, embedding_function=None)
-        except NotFoundError:
-            client.create_collection(
-                _NAME,
-                embedding_function=None,
-                configuration={"hnsw": {"space": _SPACE}},
-                metadata={"fingerprint": fingerprint},
+        with answering(place):
+            client, name = connect(place)
+            try:
+                client.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                client.create_collection(
+                    name,
+                    embedding_function=None,
+                    configuration={"hnsw": {"space": _SPACE}},
+                    metadata={"fingerprint": fingerprint, "chunker": chunker, "snapshot": _UNFINISHED},
+                )
+            client.close()
+        index = cls.open(place)
+        if (index.fingerprint, index.chunker) != (fingerprint, chunker):
+            index.close()
+            raise InputError(
+                f"{place}: holds vectors of {index.fingerprint} ({index.chunker}), not of {fingerprint} ({chunker}); "
+                "name another collection"
             )
-        client.close()
-        return cls.open(path)
+        return index
 
     @property
     def fingerprint(self) -> str:
         """Which embedder made the vectors, in its own words."""
         return str(self.rows.metadata["fingerprint"])
 
-    def check(self, fingerprint: str) -> None:
-        """Raise InputError when the vectors are another embedder's."""
-        if fingerprint != self.fingerprint:
-            raise InputError(
-                f"{self.path}: its vectors were made by {self.fingerprint}, but knowledge.embedder is {fingerprint}; "
-                "name the former there, or ingest into another knowledge.path"
-            )
+    @property
+    def chunker(self) -> str:
+        """How long passages were cut, in words."""
+        return str(self.rows.metadata["chunker"])
+
+    @property
+    def snapshot(self) -> str:
+        """Which state of the knowledge base the index holds."""
+        return str(self.rows.metadata["snapshot"])
 
     def hashes(self) -> dict[str, str]:
         """Return `{passage id: content hash}`."""
-        found = self.rows.get(include=["metadatas"])
-        return {i: m["hash"] for i, m in zip(found["ids"], found["metadatas"], strict=True)}
+        return {
+            i: row["hash"]
+            for page in self._pages(["metadatas"])
+            for i, row in zip(page["ids"], page["metadatas"], strict=True)
+        }
 
-    def kinds(self) -> Counter[str]:
-        """Return how many passages of each kind there are."""
-        return Counter(m["kind"] for m in self.rows.get(include=["metadatas"])["metadatas"])
+    def read(self) -> tuple[list[Passage], Float32[np.ndarray, "passages dim"]]:
+        """Return all passages, sorted by id, and their vectors."""
+        pages = list(self._pages(["documents", "metadatas", "embeddings"]))
+        passages = [
+            Passage(i, row["kind"], row["title"], text, json.loads(row["metadata"]))
+            for page in pages
+            for i, row, text in zip(page["ids"], page["metadatas"], page["documents"], strict=True)
+        ]
+        order = sorted(range(len(passages)), key=lambda i: passages[i].id)
+        vectors = np.concatenate(
+            [np.asarray(page["embeddings"], np.float32) for page in pages] or [np.empty((0, 0), np.float32)]
+        )
+        return [passages[i] for i in order], vectors[order]
+
+    def update(self, manifest: Manifest) -> None:
+        """Make the index hold the state of `manifest` and nothing else; what it has already is not written again."""
+        passages, vectors = manifest.passages(), manifest.vectors()
+        self._claim(_UNFINISHED)
+        there, wanted = self.hashes(), {p.id: content_hash(p) for p in passages}
+        gone = [i for i in there if i not in wanted]
+        for start in range(0, len(gone), ROWS_AT_ONCE):
+            self.rows.delete(ids=gone[start : start + ROWS_AT_ONCE])
+        rows = [row for row, p in enumerate(passages) if there.get(p.id) != wanted[p.id]]
+        with tqdm(total=len(rows), desc="Indexing passages", unit="passage", delay=1) as bar:
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                window = rows[start : start + ROWS_AT_ONCE]
+                self.write([passages[row] for row in window], vectors[window])
+                bar.update(len(window))
+        self._claim(str(manifest.snapshot))
 
     def write(self, passages: Sequence[Passage], vectors: Float32[np.ndarray, "passages dim"]) -> None:
         """Store at most ROWS_AT_ONCE passages; one with a known id is replaced as a whole."""
@@ -101,50 +150,39 @@ class PassageCollection:
             embeddings=vectors,
             documents=[p.text for p in passages],
             metadatas=[
-                {"kind": p.kind, "title": p.title, "metadata": _json(p.metadata), "hash": content_hash(p)}
+                {"kind": p.kind, "title": p.title, "metadata": as_json(p.metadata), "hash": content_hash(p)}
                 for p in passages
             ],
         )
 
-    def read(self) -> tuple[tuple[Passage, ...], Float32[np.ndarray, "passages dim"]]:
-        """Return all passages, sorted by id, and their vectors."""
-        from chromadb.errors import ChromaError
-
-        try:
-            found = self.rows.get(include=["documents", "metadatas", "embeddings"])
-        except ChromaError as error:
-            raise InputError(
-                f"{self.path}: the knowledge base is damaged ({error}); delete the folder and ingest again"
-            ) from None
-        passages = [
-            Passage(i, row["kind"], row["title"], text, json.loads(row["metadata"]))
-            for i, row, text in zip(found["ids"], found["metadatas"], found["documents"], strict=True)
-        ]
-        order = sorted(range(len(passages)), key=lambda i: passages[i].id)
-        return tuple(passages[i] for i in order), np.asarray(found["embeddings"], np.float32)[order]
-
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files or the connection."""
         self.client.close()
 
+    def _claim(self, snapshot: str) -> None:
+        self.rows.modify(metadata={**self.rows.metadata, "snapshot": snapshot})
 
-def content_hash(passage: Passage) -> str:
-    """Return a digest of everything that a passage says, its id left out."""
-    content = [passage.kind, passage.title, passage.text, passage.metadata]
-    return hashlib.sha256(_json(content).encode()).hexdigest()[:32]
-
-
-def snapshot_id(fingerprint: str, hashes: Mapping[str, str]) -> str:
-    """Return a digest of an embedder and of `{passage id: content hash}`; the order of ingestion does not matter."""
-    return hashlib.sha256(_json([fingerprint, sorted(hashes.items())]).encode()).hexdigest()[:16]
+    def _pages(self, include: list[str]) -> Iterator[Any]:
+        """Yield all rows; a server does not hand out 100,000 in one answer."""
+        for offset in range(0, self.rows.count(), _ROWS_A_PAGE):
+            yield self.rows.get(limit=_ROWS_A_PAGE, offset=offset, include=include)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+def update_index(place: str, manifest: Manifest) -> None:
+    """Bring the index at `place` to the state of `manifest`; raise InputError when it cannot be written."""
+    with closing(PassageIndex.open_or_create(place, manifest.embedder, manifest.chunker)) as index, answering(place):
+        if index.snapshot != manifest.snapshot:
+            index.update(manifest)
 
 
-def _connect(path: Path) -> Any:
-    import chromadb
-    from chromadb.config import Settings
+def remove_index(place: str) -> None:
+    """Delete the index at `place`, if there is one, in whatever state it is."""
+    from chromadb.errors import NotFoundError
 
-    return chromadb.PersistentClient(path, settings=Settings(anonymized_telemetry=False))
+    if "://" not in place:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    with answering(place), suppress(NotFoundError):
+        client, name = connect(place)
+        with closing(client):
+            client.delete_collection(name)

@@ -16,16 +16,32 @@ from kd_rag.types import InputError
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the right to write to the store in `folder`; raise InputError at once when another process holds it."""
-    with (folder / "writer.lock").open("a+", encoding="ascii") as file:
+    """Hold the right to write to the store in `folder`.
+
+    Raises InputError at once when another process holds it, or the folder cannot be written to.
+    """
+    file = folder / "writer.lock"
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
+            holder = os.read(descriptor, 20).decode()
             raise InputError(
-                f"{folder}: process {file.read()} is writing to this knowledge base; run again when it is done"
+                f"{folder}: process {holder} is writing to this knowledge base; run again when it is done"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        _name_holder(descriptor, file)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _name_holder(descriptor: int, file: Path) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror}); make room and run again") from None

@@ -1,14 +1,21 @@
-"""The knowledge base: passages in, the nearest passages of a query out.
+"""The knowledge base: passages in, the same passages and their vectors out.
 
-`add_passages` fills the store on disk. `KnowledgeBase` reads all of it once and searches exactly, by one matrix
-product. Chroma's approximate index (HNSW) draws its graph at random: two stores of the same 500 passages disagreed on
-6 of 500 queries, so that no run could be repeated to the last digit. The answers of exact search depend on the snapshot
-alone, and up to several thousand passages it is the faster of the two.
+`add_passages` fills it; `KnowledgeBase` maps its vectors, which `retrievers` search exactly, by one matrix product.
+Chroma's approximate index (HNSW) draws its graph at random: two stores of the same 500 passages disagreed on 6 of 500
+queries, so that no run could be repeated to the last digit. The answers of exact search depend on the snapshot alone,
+and up to several thousand passages it is the faster of the two.
+
+    manifest.json       the embedder, and which two files are the state        (manifest.py)
+    passages-ID.jsonl   the passages, sorted by id
+    vectors-ID.npy      their vectors in the same order
+    vectors/            every vector that was ever computed, by its text       (vectors.py)
+    chroma/             an index for other programs, made from the above       (collection.py)
+    writer.lock         names the process that is writing                      (lock.py)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,31 +24,40 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from kd_rag.knowledge.collection import ROWS_AT_ONCE, PassageCollection, content_hash, snapshot_id
-from kd_rag.knowledge.embedder import Embedder, passage_text
+from kd_rag.knowledge.chroma import answering, index_place
+from kd_rag.knowledge.collection import PassageIndex, update_index
+from kd_rag.knowledge.content import PIECE_OF, content_hash, passage_text, snapshot_id, text_key
+from kd_rag.knowledge.embedder import Embedder
 from kd_rag.knowledge.lock import sole_writer
-from kd_rag.types import InputError, Passage, Retrieved
+from kd_rag.knowledge.manifest import Manifest
+from kd_rag.knowledge.vectors import VectorShards
+from kd_rag.types import InputError, Passage
 
-_QUERIES_AT_ONCE = 64
-"""Bounds the score matrix: 51 MB for 100,000 passages."""
-_SCORE_DIGITS = 6
-"""Equal passages must score equal, but a matrix product rounds by position: digits behind these are noise."""
+WHOLE = "whole passages"
+"""The chunker that cuts nothing."""
+_TEXTS_AT_ONCE = 512
+"""So many vectors a kill loses at most."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What one ingestion did, and the snapshot that it left."""
+    """What one ingestion did, and the snapshot that it left; counts are passages, `encoded` counts texts."""
 
     added: int
     replaced: int
+    removed: int
     unchanged: int
     total: int
+    encoded: int
     snapshot: str
 
 
 @dataclass(frozen=True, eq=False)
 class KnowledgeBase:
-    """All passages, sorted by id, with their vectors; a value that later ingestions do not change."""
+    """All passages, sorted by id, with their vectors; a value that later ingestions do not change.
+
+    `vectors` are of length one and read-only, and may be mapped from a file; `snapshot` names the state.
+    """
 
     embedder: Embedder
     passages: tuple[Passage, ...]
@@ -50,63 +66,102 @@ class KnowledgeBase:
 
     @classmethod
     def open(cls, path: Path, embedder: Embedder) -> KnowledgeBase:
-        """Read the knowledge base in `path`; raise InputError when it is not there, empty, or another embedder's."""
-        with closing(PassageCollection.open(path)) as collection:
-            collection.check(embedder.fingerprint)
-            passages, vectors = collection.read()
-        if not passages:
-            raise InputError(f"{path}: the knowledge base is empty; fill it with: python -m kb_builder ingest SOURCE")
-        snapshot = snapshot_id(embedder.fingerprint, {p.id: content_hash(p) for p in passages})
-        return cls(embedder, passages, vectors, snapshot)
+        """Open the state that the last whole ingestion left in `path`.
 
-    def query(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> list[list[Retrieved]]:
-        """Return the `k` nearest passages of each query, best first by cosine similarity and then by id."""
-        found: list[list[Retrieved]] = []
-        for start in range(0, len(vectors), _QUERIES_AT_ONCE):
-            found += self._nearest(vectors[start : start + _QUERIES_AT_ONCE], min(k, len(self.passages)))
-        return found
+        Raises InputError when it is not there, empty, damaged, or another embedder's.
+        """
+        manifest = Manifest.read(path)
+        manifest.check_embedder(embedder.fingerprint)
+        if not manifest.total or manifest.snapshot is None:
+            what = "empty" if manifest.snapshot else "not finished: its ingestion was interrupted"
+            raise InputError(f"{path}: the knowledge base is {what}; run: python -m kb_builder ingest SOURCE")
+        return cls(embedder, manifest.passages(), manifest.vectors(), manifest.snapshot)
 
-    def _nearest(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> list[list[Retrieved]]:
-        scores = (vectors @ self.vectors.T).astype(np.float64).round(_SCORE_DIGITS)
-        found: list[list[Retrieved]] = [[] for _ in scores]
-        for _ in range(k):
-            best = scores.argmax(axis=1)  # the first of equals, and passages are sorted by id
-            for row, (column, passages) in enumerate(zip(best, found, strict=True)):
-                passages.append(Retrieved(self.passages[column], float(scores[row, column])))
-            scores[np.arange(len(scores)), best] = -np.inf
-        return found
+    @classmethod
+    def fetch(cls, url: str, embedder: Embedder) -> KnowledgeBase:
+        """Read the knowledge base from the Chroma server at `url` (`http://HOST:PORT[/COLLECTION]`).
+
+        Raises InputError when the server does not answer, or what it holds is empty, unfinished or another embedder's.
+        """
+        with answering(url), closing(PassageIndex.open(url)) as index:
+            passages, vectors = index.read()
+        if index.fingerprint != embedder.fingerprint:
+            raise InputError(
+                f"{url}: its vectors were made by {index.fingerprint}, but knowledge.embedder is {embedder.fingerprint}"
+            )
+        if not passages or index.snapshot != snapshot_id(index.fingerprint, index.chunker, passages):
+            raise InputError(f"{url}: the collection is empty or half written; run the ingestion again to its end")
+        return cls(embedder, tuple(passages), vectors, index.snapshot)
 
 
-def add_passages(path: Path, embedder: Embedder, passages: Sequence[Passage]) -> Changes:
-    """Store `passages`, whose ids differ, in `path`; what is there with the same content is not encoded again.
+def add_passages(
+    path: Path,
+    embedder: Embedder,
+    passages: Sequence[Passage],
+    *,
+    chunker: str = WHOLE,
+    prune: bool = False,
+    url: str | None = None,
+) -> Changes:
+    """Make `passages`, whose ids differ, part of the knowledge base in `path`, and bring its index up to date.
 
-    Whatever is written stays written: a run that was killed is finished by running it again. Raises InputError when
-    another process is writing, or another embedder made the vectors that are there.
+    Only texts that were never encoded are. A passage with a known id replaces the old one, with all its pieces;
+    `prune` removes what `passages` do not name. Vectors are safe 512 at a time and the state changes at the end at one
+    stroke: a run that was killed is finished by running it again. `url` is that of the server that has the index, if
+    one has. Raises InputError when another process is writing, another embedder or chunker made what is there, or
+    nothing can be written.
     """
     assert len({p.id for p in passages}) == len(passages), "ids differ"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"knowledge.path={path}: the folder cannot be made ({error.strerror})") from None
-    with sole_writer(path), closing(PassageCollection.create_or_open(path, embedder.fingerprint)) as collection:
-        collection.check(embedder.fingerprint)
-        return _write_changed(collection, embedder, passages)
-
-
-def _write_changed(collection: PassageCollection, embedder: Embedder, passages: Sequence[Passage]) -> Changes:
-    known = collection.hashes()
-    changed = [p for p in passages if known.get(p.id) != content_hash(p)]
-    # Like lengths share a batch, and equal texts meet in one; longest first, so that the time left is not understated.
-    changed.sort(key=lambda p: (-len(passage_text(p)), passage_text(p), p.id))
-    with tqdm(total=len(changed), desc="Encoding passages", unit="passage", disable=not changed) as bar:
-        for start in range(0, len(changed), ROWS_AT_ONCE):
-            window = changed[start : start + ROWS_AT_ONCE]
-            collection.write(window, embedder.encode_passages(window, bar.update))
+    with sole_writer(path):
+        manifest = Manifest.read_or_create(path, embedder.fingerprint, chunker, embedder.dimension)
+        known = {p.id: p for p in manifest.passages()}
+        state = dict(_kept(known, passages, prune)) | {p.id: p for p in passages}
+        before = {i: content_hash(p) for i, p in known.items()}
+        changed = [p for p in passages if before.get(p.id) != content_hash(p)]
+        encoded = 0
+        if changed or len(state) < len(known) or manifest.snapshot is None:
+            shards = VectorShards(path / "vectors")
+            encoded = _encode_missing(shards, embedder, state.values())
+            manifest = manifest.commit(list(state.values()), shards)
+        assert manifest.snapshot is not None
+        update_index(index_place(path, url), manifest)
     replaced = sum(p.id in known for p in changed)
     return Changes(
         added=len(changed) - replaced,
         replaced=replaced,
+        removed=len(known.keys() - state.keys()),
         unchanged=len(passages) - len(changed),
-        total=len(known) + len(changed) - replaced,
-        snapshot=snapshot_id(embedder.fingerprint, collection.hashes()),
+        total=len(state),
+        encoded=encoded,
+        snapshot=manifest.snapshot,
     )
+
+
+def _kept(known: dict[str, Passage], passages: Sequence[Passage], prune: bool) -> Iterator[tuple[str, Passage]]:
+    """Yield what stays beside `passages`: nothing under `prune`, else all but former pieces of theirs."""
+    wholes = {_whole(p) for p in passages}
+    for identity, passage in known.items():
+        if not prune and _whole(passage) not in wholes:
+            yield identity, passage
+
+
+def _whole(passage: Passage) -> str:
+    return str(passage.metadata.get(PIECE_OF, passage.id))
+
+
+def _encode_missing(shards: VectorShards, embedder: Embedder, passages: Iterable[Passage]) -> int:
+    """Encode each text that has no vector yet; return how many there were.
+
+    Like lengths share a batch; the longest come first, so that the time left is not understated.
+    """
+    texts = {passage_text(p) for p in passages}
+    missing = sorted((text for text in texts if text_key(text) not in shards), key=lambda text: (-len(text), text))
+    with tqdm(total=len(missing), desc="Encoding passages", unit="passage", disable=not missing) as bar:
+        for start in range(0, len(missing), _TEXTS_AT_ONCE):
+            window = missing[start : start + _TEXTS_AT_ONCE]
+            shards.append([text_key(text) for text in window], embedder.encode_texts(window, bar.update))
+    return len(missing)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kd_rag.losses.heads import with_rest
 from kd_rag.types import InputError
 
 LogProbs = Float[Tensor, "answers vocab"]
@@ -126,7 +127,7 @@ def top_k_kl(teacher: LogProbs, student: LogProbs, *, k: int = 64) -> Nats:
     if k >= teacher.shape[-1]:
         return _kl(teacher, student)
     kept = teacher.topk(k, dim=-1).indices
-    return _kl(*(torch.cat([side.gather(-1, kept), _rest(side, kept)], dim=-1) for side in (teacher, student)))
+    return _kl(with_rest(teacher, kept), with_rest(student, kept))
 
 
 def _kl(one: Tensor, other: Tensor) -> Tensor:
@@ -138,11 +139,6 @@ def _kl(one: Tensor, other: Tensor) -> Tensor:
 def _mixture(one: Tensor, other: Tensor, share: float) -> Tensor:
     """Return log(share * one + (1 - share) * other)."""
     return torch.logaddexp(one + math.log(share), other + math.log1p(-share))
-
-
-def _rest(side: Tensor, kept: Tensor) -> Tensor:
-    """Return the log of the mass outside the `kept` ids, as one column."""
-    return side.scatter(-1, kept, -math.inf).logsumexp(dim=-1, keepdim=True)
 
 
 def _between(value: float, name: str) -> None:

@@ -6,21 +6,37 @@ tokens and a label of eight this is 1/125 of the logits, and no `[batch, seq, vo
 
 from __future__ import annotations
 
+import dataclasses
+
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
-from kd_rag.types import IGNORED
+from kd_rag.types import IGNORED, Inputs
+
+
+def with_answers(prompts: Inputs, answers: Int[Tensor, "batch answer"]) -> Inputs:
+    """Return the prompts followed by their answers, without the last column: it is predicted but never read."""
+    read = answers[:, :-1]
+    present = read != IGNORED
+    return dataclasses.replace(
+        prompts,
+        input_ids=torch.cat([prompts.input_ids, read.where(present, 0)], dim=1),
+        attention_mask=torch.cat([prompts.attention_mask, present.long()], dim=1),
+        mm_token_type_ids=pad(prompts.mm_token_type_ids, (0, read.shape[1])),
+    )
 
 
 def answer_rows(
-    hidden: Float[Tensor, "batch seq dim"], labels: Int[Tensor, "batch seq"]
+    hidden: Float[Tensor, "batch seq dim"], answers: Int[Tensor, "batch answer"]
 ) -> tuple[Float[Tensor, "answers dim"], Int[Tensor, " answers"]]:
-    """Return the hidden states that predict an answer token, and those tokens, in batch order.
+    """Return the states that predict an answer token, and those tokens, in batch order.
 
-    The state at position t predicts the token at t + 1.
+    `hidden` are the states of `with_answers`: the state at the prompt's last token predicts the answer's first.
     """
-    predicts = labels[:, 1:] != IGNORED
-    return hidden[:, :-1][predicts], labels[:, 1:][predicts]
+    present = answers != IGNORED
+    return hidden[:, hidden.shape[1] - answers.shape[1] :][present], answers[present]
 
 
 def log_probabilities(
@@ -33,3 +49,11 @@ def log_probabilities(
     the wrong bound: it leaves out the special tokens, `<|im_end|>` among them.
     """
     return (logits[:, :vocabulary].float() / temperature).log_softmax(dim=-1)
+
+
+def with_rest(
+    log_probs: Float[Tensor, "answers vocab"], kept: Int[Tensor, "answers k"]
+) -> Float[Tensor, "answers outcomes"]:
+    """Return the log-probabilities of the `kept` ids and, as one more outcome, of all others together."""
+    rest = log_probs.scatter(-1, kept, -torch.inf).logsumexp(dim=-1, keepdim=True)
+    return torch.cat([log_probs.gather(-1, kept), rest], dim=-1)

@@ -1,91 +1,115 @@
-"""What a training run minimises, as sums over the answer tokens of a micro-batch.
+"""What a training run minimises: a weighted sum of terms, each a mean over the whole optimiser step.
 
-In: a batch and the student's logits at its answer rows. Out: `{"loss": …, "ce": …, …}`, each a sum in nats;
-the training module divides by the answer tokens of the whole optimiser step, so that a step in many
-micro-batches or processes equals one big batch.
+In: both sides of a micro-batch, and the counts of the step. Out: `{"loss": …, "ce": …, …}`, the micro-batch's share of
+each mean; shares of all micro-batches and processes add up to what one big batch would give, where a mean
+of means would weigh a token by the company it is in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn.functional import nll_loss
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from kd_rag.losses.heads import log_probabilities
+from kd_rag.losses.sides import Needs, Outcomes, Side, StateRows, together
+from kd_rag.losses.terms import RowTerm, SideTerm
 from kd_rag.types import Batch
 
-Divergence = Callable[[Tensor, Tensor], Tensor]
+CHUNK_ROWS = 256
+"""Answer rows whose logits exist at a time: 256 rows of 152k logits are 156 MB in float32."""
+
+Weight = tuple[float, float]
+"""A term's weight at the first and at the last step; it moves linearly in between."""
 
 
-class Objective(Protocol):
-    """A loss that the training module is given."""
-
-    def __call__(
-        self, batch: Batch, logits: Float[Tensor, "answers rows"], targets: Int[Tensor, " answers"]
-    ) -> dict[str, Tensor]:
-        """Return named sums over the answers; `loss` is the one to descend."""
-
-    def to(self, device: torch.device) -> None:
-        """Move what the objective holds (a teacher) to `device`."""
-
-
-class CrossEntropy:
-    """-log q(gold token), the supervised objective."""
-
-    def __init__(self, vocabulary: int) -> None:
-        self.vocabulary = vocabulary
-
-    def __call__(
-        self, batch: Batch, logits: Float[Tensor, "answers rows"], targets: Int[Tensor, " answers"]
-    ) -> dict[str, Tensor]:
-        """Return `loss` and `ce` (the same)."""
-        ce = nll_loss(log_probabilities(logits, self.vocabulary), targets, reduction="sum")
-        return {"loss": ce, "ce": ce}
-
-    def to(self, device: torch.device) -> None:
-        """Hold nothing, move nothing."""
-
-
-class Distillation:
-    """(1 - weight) * cross-entropy + weight * T^2 * divergence at temperature T (Hinton et al. 2015).
-
-    T^2 keeps the divergence's gradient of one size while T changes: softening scales it by 1/T^2.
-    """
-
-    def __init__(
-        self, teacher: Teacher, divergence: Divergence, *, temperature: float, weight: float, vocabulary: int
-    ) -> None:
-        self.teacher = teacher
-        self.divergence = divergence
-        self.temperature = temperature
-        self.weight = weight
-        self.vocabulary = vocabulary
-
-    def __call__(
-        self, batch: Batch, logits: Float[Tensor, "answers rows"], targets: Int[Tensor, " answers"]
-    ) -> dict[str, Tensor]:
-        """Return `loss`, `ce` and `kd` (the divergence times T^2)."""
-        ce = nll_loss(log_probabilities(logits, self.vocabulary), targets, reduction="sum")
-        teacher, student = (
-            log_probabilities(side, self.vocabulary, self.temperature) for side in (self.teacher.logits(batch), logits)
-        )
-        kd = self.temperature**2 * self.divergence(teacher, student).sum()
-        return {"loss": (1 - self.weight) * ce + self.weight * kd, "ce": ce, "kd": kd}
-
-    def to(self, device: torch.device) -> None:
-        """Move the teacher."""
-        self.teacher.to(device)
-
-
+@runtime_checkable
 class Teacher(Protocol):
     """Where the teacher's side of the loss comes from; see `kd_rag.teachers`."""
 
-    def logits(self, batch: Batch) -> Float[Tensor, "answers rows"]:
-        """Return the teacher's logits at the batch's answer rows."""
+    def __call__(self, batch: Batch, needs: Needs) -> Side:
+        """Return the teacher's side of a batch, without gradients."""
 
     def to(self, device: torch.device) -> None:
-        """Move the teacher's weights."""
+        """Move what it holds."""
+
+
+class Objective(nn.Module):
+    """A weighted sum of named terms; the teacher stays outside the module tree, or every checkpoint would carry it."""
+
+    def __init__(
+        self,
+        rows: Mapping[str, RowTerm],
+        sides: Mapping[str, SideTerm],
+        weights: Mapping[str, Weight],
+        vocabulary: int,
+        teacher: Teacher | None = None,
+    ) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.rows = dict(rows)
+        self.sides = dict(sides)
+        self.projections = nn.ModuleDict({name: t for name, t in sides.items() if isinstance(t, nn.Module)})
+        self.weights = dict(weights)
+        self.teacher = teacher
+        self.needs = together(term.needs for term in sides.values())
+        self.teacher_needs = together(term.teacher_needs for term in sides.values())
+
+    def counts(self, batch: Batch) -> Int[Tensor, " terms"]:
+        """Return how many tokens or records each term adds up over in `batch`, in the order of the terms."""
+        terms: list[RowTerm | SideTerm] = [*self.rows.values(), *self.sides.values()]
+        return torch.tensor([term.count(batch) for term in terms])
+
+    def forward(
+        self, batch: Batch, targets: Int[Tensor, " answers"], student: Side, counts: Tensor, progress: float
+    ) -> dict[str, Tensor]:
+        """Return the micro-batch's share of each term's mean and of the `loss` to descend.
+
+        `targets` are the answer tokens, `counts` those of the whole step, `progress` its place in the run in [0, 1].
+        """
+        teacher = self.teacher(batch.as_teacher(), self.teacher_needs) if self.teacher else None
+        sums = self._row_sums(batch, targets, student, teacher)
+        for name, term in self.sides.items():
+            assert teacher is not None
+            sums[name] = term(student, teacher)
+        shares = {name: total / count.clamp(min=1) for (name, total), count in zip(sums.items(), counts, strict=True)}
+        return {"loss": torch.stack([self.weight(n, progress) * s for n, s in shares.items()]).sum(), **shares}
+
+    def weight(self, name: str, progress: float) -> float:
+        """Return a term's weight at `progress` in [0, 1]."""
+        first, last = self.weights[name]
+        return first + (last - first) * progress
+
+    def _row_sums(
+        self, batch: Batch, targets: Int[Tensor, " answers"], student: Side, teacher: Side | None
+    ) -> dict[str, Tensor]:
+        """Return the row terms' sums; long answers go through the head in chunks that the backward pass makes anew."""
+        assert isinstance(student.answers, StateRows)
+        terms = [term if term.count(batch) else None for term in self.rows.values()]
+        states, head = student.answers.states, student.answers.head
+
+        def chunk(states: Float[Tensor, "rows dim"], targets: Int[Tensor, " rows"], rows: slice) -> Tensor:
+            logits = head(states)
+            soft = partial(teacher.answers.outcomes, rows, self.vocabulary) if teacher else _no_teacher
+            return torch.stack([term(logits, targets, soft) if term else logits.new_zeros(()) for term in terms])
+
+        if len(targets) <= CHUNK_ROWS:
+            sums = chunk(states, targets, slice(0, len(targets)))
+        else:
+            starts = range(0, len(targets), CHUNK_ROWS)
+            slices = [slice(start, start + CHUNK_ROWS) for start in starts]
+            sums = torch.stack(
+                [
+                    checkpoint(chunk, states[s], targets[s], s, use_reentrant=False, preserve_rng_state=False)
+                    for s in slices
+                ]
+            ).sum(dim=0)
+        return dict(zip(self.rows, sums, strict=True))
+
+
+def _no_teacher(temperature: float) -> Outcomes:
+    raise AssertionError("this term needs a teacher")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from kd_rag.tensor_store import TensorStore
     from kd_rag.types import Inputs, TokenTree
 
 
@@ -30,6 +31,9 @@ class Processor(Protocol):
     @property
     def vocabulary(self) -> int:
         """Number of ids, special tokens included; the head may have more rows."""
+
+    def pixel_limits(self) -> tuple[int, int]:
+        """Return the fewest and the most pixels that a picture is resized to."""
 
     def render(self, messages: Sequence[dict[str, Any]]) -> str:
         """Fill the chat template, ending where the answer begins."""
@@ -49,10 +53,24 @@ class Processor(Protocol):
 
 @runtime_checkable
 class VisionLanguageModel(Protocol):
-    """A network and its processor; an `nn.Module`, whose usual methods are listed as far as they are used."""
+    """A network and its processor; an `nn.Module`, whose usual methods are listed as far as they are used.
+
+    The class also has `open_processor(options)` and `identify(options)`, which tell the processor and what names the
+    weights without loading them.
+    """
 
     processor: Processor
     network: Any
+    state_size: int
+    """Dimensions of the states, and of the merged picture tokens."""
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """The decoder layers, whose outputs (or the first of a tuple) are `[batch, states, dim]`."""
+
+    @property
+    def merger(self) -> nn.Module:
+        """The module whose output are the merged picture tokens `[tokens, dim]` of a batch."""
 
     def __call__(self, inputs: Inputs, tree: TokenTree | None = None) -> Tensor:
         """Return the last states `[batch, seq + nodes, dim]`, after the final norm and before the head.
@@ -62,6 +80,15 @@ class VisionLanguageModel(Protocol):
 
     def logits(self, rows: Tensor) -> Tensor:
         """Return the head's output `[rows, head rows]` for states `[rows, dim]`."""
+
+    def positions(self, inputs: Inputs) -> Tensor:
+        """Return the positions `[axes, batch, seq]` that the tokens are given."""
+
+    def sample(self, prompts: Inputs, max_tokens: int, temperature: float) -> Tensor:
+        """Draw an answer for each prompt: ids `[batch, answer]`, the end of the turn last, -100 behind it."""
+
+    def keep_pictures(self, store: TensorStore) -> None:
+        """From now on run the vision tower once on each picture; raises InputError unless the tower is frozen."""
 
     def lora_targets(self, vision: bool) -> str:
         """Return a regular expression of the layers that adapters go to, with `vision` the vision tower's too."""

@@ -2,7 +2,8 @@
 
 In: a name. Out: its `Spec`, or the configuration that `transformers` builds from. `teacher-qwen` and `student-qwen` are
 the small bodies with the real Qwen vocabulary. The real shapes are those of config.json in Qwen/Qwen2-VL-7B-Instruct
-and Qwen/Qwen2-VL-2B-Instruct. The heads of each pair differ in width by 128 rows of padding, as the real ones do.
+and Qwen/Qwen2-VL-2B-Instruct. The heads of each pair differ in width by 128 rows of padding, as the real ones do; those
+of the replica pair alone are equal: there head, body and vision tower weigh what they do in the real models.
 """
 
 from __future__ import annotations
@@ -92,6 +93,32 @@ _REAL_TEACHER = Spec(
 _REAL_STUDENT = replace(
     _REAL_TEACHER, rows=151936, tied=True, hidden=1536, heads=12, kv_heads=2, intermediate=8960, seed=2
 )
+_BENCH_TEACHER = replace(_SMALL_TEACHER, tokenizer="qwen", rows=152064, hidden=256, layers=6, intermediate=768)
+_BENCH_STUDENT = replace(_SMALL_STUDENT, tokenizer="qwen", rows=151936, hidden=128, layers=3, heads=2, intermediate=384)
+_REPLICA_TEACHER = replace(
+    _SMALL_TEACHER,
+    rows=9216,
+    hidden=512,
+    layers=12,
+    heads=8,
+    intermediate=2304,
+    vision_depth=5,
+    vision_embed=256,
+    vision_heads=4,
+    initializer_range=0.03,
+)
+_REPLICA_STUDENT = replace(
+    _REPLICA_TEACHER,
+    tied=True,
+    hidden=256,
+    layers=10,
+    heads=4,
+    kv_heads=1,
+    intermediate=1280,
+    vision_depth=7,
+    initializer_range=0.04,
+    seed=2,
+)
 
 SPECS = {
     "teacher": _SMALL_TEACHER,
@@ -100,6 +127,10 @@ SPECS = {
     "student-qwen": replace(_SMALL_STUDENT, tokenizer="qwen", rows=151936),
     "7b": _REAL_TEACHER,
     "2b": _REAL_STUDENT,
+    "bench-teacher": _BENCH_TEACHER,
+    "bench-student": _BENCH_STUDENT,
+    "replica-teacher": _REPLICA_TEACHER,
+    "replica-student": _REPLICA_STUDENT,
 }
 
 

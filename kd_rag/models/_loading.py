@@ -7,6 +7,7 @@ lets much pass: a folder without tokenizer.json gives an empty tokenizer, missin
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
+from kd_rag import registry
 from kd_rag.models._processor import PromptProcessor
 from kd_rag.types import InputError
 
@@ -54,14 +62,18 @@ def load_processor(path: str, config: PreTrainedConfig, min_pixels: int, max_pix
     return processor
 
 
-def load_network(path: str, config: PreTrainedConfig, dtype: str, attention: str) -> PreTrainedModel:
+def load_network(
+    path: str, config: PreTrainedConfig, dtype: str, attention: str, quantised: str = "no"
+) -> PreTrainedModel:
     """Return the network with every weight read from the files; raises InputError when one is missing or misshapen."""
+    quantisation = _quantisation(quantised, dtype)
     with _named(path):
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             path,
             config=config,
             dtype=getattr(torch, dtype),
             attn_implementation=attention,
+            quantization_config=quantisation,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
@@ -74,6 +86,25 @@ def load_network(path: str, config: PreTrainedConfig, dtype: str, attention: str
             f"first {wrong[0]}"
         )
     return network
+
+
+def _quantisation(quantised: str, dtype: str) -> BitsAndBytesConfig | None:
+    """Return how to hold the weights: 8-bit integers (LLM.int8), or 4-bit normal floats (QLoRA)."""
+    if quantised == "no":
+        return None
+    registry.require("bitsandbytes", "quantised")
+    # In every pass of every 8-bit layer it says that it rounds its input by way of float16.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    # Expressions that match a layer's whole path from its beginning.
+    unquantised = ["lm_head", r"(.*\.)?visual"]
+    if quantised == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=unquantised)  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+        llm_int8_skip_modules=unquantised,
+    )
 
 
 def identity(path: str, config: PreTrainedConfig) -> dict[str, str]:

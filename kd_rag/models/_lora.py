@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 
 from kd_rag.models import VisionLanguageModel
@@ -48,6 +48,12 @@ def adapt(
         raise InputError(f"lora.target_modules: {target_modules} cannot be adapted ({reason})") from error
     # See `Qwen2VL`: PEFT sets these marks again on a network with checkpointed activations.
     network.disable_input_require_grads()
+
+
+def merge(model: VisionLanguageModel) -> None:
+    """Add the adapters, if there are any, to the weights they adapt, in those weights' dtype."""
+    if isinstance(model.network, PeftModel):
+        model.network = model.network.merge_and_unload()
 
 
 def trainable_state(model: VisionLanguageModel) -> dict[str, Tensor]:

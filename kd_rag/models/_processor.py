@@ -46,6 +46,10 @@ class PromptProcessor:
         """Number of ids the tokenizer knows, special tokens included; the network's head may have more rows."""
         return len(self.tokenizer)
 
+    def pixel_limits(self) -> tuple[int, int]:
+        """Return the fewest and the most pixels that a picture is resized to."""
+        return self._size["shortest_edge"], self._size["longest_edge"]
+
     def render(self, messages: Sequence[dict[str, Any]]) -> str:
         """Fill the chat template, ending where the assistant's answer begins."""
         text: str = self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

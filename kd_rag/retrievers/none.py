@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kd_rag.knowledge.store import KnowledgeBase
-from kd_rag.types import Retrieved
+from kd_rag.types import Query, Retrieved
 
 
 class NoRetriever:
@@ -16,6 +16,6 @@ class NoRetriever:
     def __init__(self, open_knowledge: Callable[[], KnowledgeBase]) -> None:
         pass
 
-    def retrieve(self, queries: Sequence[str]) -> list[tuple[Retrieved, ...]]:
+    def retrieve(self, queries: Sequence[Query]) -> list[tuple[Retrieved, ...]]:
         """Return an empty tuple for each query."""
         return [() for _ in queries]

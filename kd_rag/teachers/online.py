@@ -1,38 +1,50 @@
-"""The teacher runs beside the student: its logits at the answer rows of every batch."""
+"""The teacher runs beside the student, on every batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from kd_rag.losses.heads import answer_rows
-from kd_rag.models import VisionLanguageModel
-from kd_rag.types import Batch, InputError
+from kd_rag.config import PromptParts
+from kd_rag.losses.sides import Needs, Side
+from kd_rag.scoring.readout import read
+from kd_rag.teachers import ALL_PARTS, Source
+from kd_rag.types import Batch
 
 
 class Online:
     """A frozen model, held outside any module tree so that no checkpoint ever carries it.
 
-    `load(path)` opens a run folder, a model folder or a hub id; `student_ids` is the digest of the student's id table:
-    a teacher that gives any id another meaning is refused.
+    `path` is a run folder, a model folder or a hub id; `prompt` what it is shown; `quantised` holds its weights in 8 or
+    4 bits (bitsandbytes). Raises InputError when it speaks other token ids than the student.
     """
 
-    def __init__(self, load: Callable[[str], VisionLanguageModel], student_ids: str, *, path: str) -> None:
-        self.model = load(path).eval().requires_grad_(False)
-        if self.model.processor.id_digest() != student_ids:
-            raise InputError(
-                f"teacher {path}: its tokenizer gives some ids another meaning than the student's; "
-                "distilling logits needs one tokenizer"
-            )
+    beside_student = True
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        path: str,
+        prompt: PromptParts = ALL_PARTS,
+        quantised: Literal["no", "8bit", "4bit"] = "no",
+    ) -> None:
+        self.prompt = prompt
+        self.processor = source.checked_processor(path)
+        self.model = source.load(path, quantised).eval().requires_grad_(False)
+        self.state_size = self.model.state_size
+        self.trees = source.trees
+
+    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs) -> None:
+        """Nothing is done before the first step."""
 
     @torch.no_grad()
-    def logits(self, batch: Batch) -> Float[Tensor, "answers rows"]:
-        """Return the teacher's logits at the batch's answer rows."""
-        rows, _ = answer_rows(self.model(batch.inputs), batch.labels)
-        return self.model.logits(rows)
+    def __call__(self, batch: Batch, needs: Needs) -> Side:
+        """Return the teacher's side of a batch."""
+        side, _ = read(self.model, batch, needs, self.trees)
+        return side
 
     def to(self, device: torch.device) -> None:
         """Move the teacher's weights."""

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning as L  # noqa: N812 (the library's own convention)
@@ -17,21 +19,24 @@ from torch.optim.lr_scheduler import LRScheduler
 from kd_rag.config import Config
 from kd_rag.evaluation.metrics import score
 from kd_rag.evaluation.predictions import Prediction
-from kd_rag.losses.heads import answer_rows
 from kd_rag.losses.objective import Objective
 from kd_rag.models import VisionLanguageModel
 from kd_rag.models._lora import load_trainable, trainable_state
+from kd_rag.scoring.adjust import Adjustment
 from kd_rag.scoring.label_tree import LabelTree, label_log_likelihoods
+from kd_rag.scoring.readout import read
 from kd_rag.training.optimizer import optimizer_and_schedule
-from kd_rag.types import IGNORED, Batch, Example
+from kd_rag.training.processes import add_up_gradients, gathered, summed, unshared
+from kd_rag.types import Batch, Example
 
 
 class Distiller(L.LightningModule):
     """Train `model` on `objective` and score it on prompt batches.
 
-    `trees` holds a label tree for each task. Optimisation is manual because one training item is a whole optimiser step
-    of several micro-batches, each weighed by the answer tokens of the step: their gradients add up to that
-    of one big batch, which a mean of means would miss.
+    `trees` holds a label tree for each task; `adjust` makes predictions of the labels' log-likelihoods, None leaves
+    these as they are. Optimisation is manual because one training item is a whole optimiser step of several
+    micro-batches, each term of which is divided by its count over the step: their gradients add up to that of one big
+    batch, which a mean of means would miss.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Distiller(L.LightningModule):
         config: Config,
         objective: Objective | None = None,
         total_steps: int = 0,
+        adjust: Adjustment | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -48,6 +54,7 @@ class Distiller(L.LightningModule):
         self.config = config
         self.objective = objective
         self.total_steps = total_steps
+        self.adjust = adjust
         self.predictions: list[Prediction] = []
         self.scores: dict[str, Any] = {}
         self.automatic_optimization = False
@@ -56,13 +63,14 @@ class Distiller(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW and its schedule over the trainable weights."""
-        optimizer, schedule = optimizer_and_schedule(self.model, self.config.trainer, self.total_steps)
+        optimizer, schedule = optimizer_and_schedule(self, self.config.trainer, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Move the teacher, which is no submodule, to this process's device."""
         assert self.objective is not None
-        self.objective.to(self.device)
+        if self.objective.teacher is not None:
+            self.objective.teacher.to(self.device)
 
     def on_train_batch_start(self, step: Any, batch_idx: int) -> None:
         """Put back the random state of the checkpoint, once everything before the first step has drawn from it."""
@@ -76,34 +84,37 @@ class Distiller(L.LightningModule):
         """Descend once on the micro-batches of `step`."""
         assert self.objective is not None
         optimizer, schedule = self._optimizer_and_schedule()
-        answers = self._answers_in_step(step)
+        progress = self.global_step / self.total_steps
+        step = self._with_drawn_answers(step)
+        counts = self._counts_of_step(step)
         totals: dict[str, Tensor] = {}
         for batch in step:
-            rows, targets = answer_rows(self.model(batch.inputs), batch.labels)
-            terms = self.objective(batch, self.model.logits(rows), targets)
+            student, targets = read(self.model, batch, self.objective.needs, self.trees)
+            terms = self.objective(batch, targets, student, counts, progress)
             self._check_finite(terms["loss"], batch)
-            # Gradients of several processes are averaged, so each adds up what its share weighs times their number.
-            self.manual_backward(terms["loss"] * (self.trainer.world_size / answers))
+            with unshared(self.trainer):
+                self.manual_backward(terms["loss"])
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0.0) + term.detach()
+        add_up_gradients(self.trainer, self.parameters())
         self.clip_gradients(optimizer.optimizer, self.config.trainer.max_grad_norm, "norm")
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
         for name, total in totals.items():
-            value = total * self.trainer.world_size / answers
-            self.log(f"train/{name}", value, prog_bar=name == "loss", sync_dist=True, batch_size=1)
+            self.log(f"train/{name}", summed(self.trainer, total), prog_bar=name == "loss")
+        for name, (first, last) in self.objective.weights.items():
+            if first != last:
+                self.log(f"weight/{name}", self.objective.weight(name, progress))
         self.log("train/learning_rate", schedule.get_last_lr()[0])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the label probabilities of a prompt batch."""
         trees = [self.trees[e.task.name] for e in batch.examples]
-        vocabulary = self.model.processor.vocabulary
-        for example, scores in zip(
-            batch.examples, label_log_likelihoods(self.model, batch.inputs, trees, vocabulary), strict=True
-        ):
-            labels = self.trees[example.task.name].labels
-            self.predictions.append(_prediction(example, labels, scores.softmax(dim=0).tolist()))
+        found = label_log_likelihoods(self.model, batch.inputs, trees)
+        for example, tree, scores in zip(batch.examples, trees, found, strict=True):
+            final = self.adjust(scores, tree, example.task.name) if self.adjust else scores
+            self.predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist()))
 
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of the evaluation before."""
@@ -111,10 +122,7 @@ class Distiller(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Score what was collected, over all processes, and log it."""
-        if self.trainer.world_size > 1:
-            shares: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(shares, self.predictions)
-            self.predictions = [p for share in shares for p in share]
+        self.predictions = gathered(self.trainer, self.predictions)
         labels = {task: tree.labels for task, tree in self.trees.items()}
         evaluation = self.config.evaluation
         self.scores = score(self.predictions, labels, evaluation.bootstrap_samples, self.config.run.seed)
@@ -124,14 +132,18 @@ class Distiller(L.LightningModule):
                 self.log(f"valid/{task}/{name}", scores[name])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the trainable weights only, and the random state that Lightning leaves out."""
+        """Keep the trainable weights, the objective's projections, and the random state that Lightning leaves out."""
+        assert self.objective is not None
         checkpoint["state_dict"] = trainable_state(self.model)
+        checkpoint["objective"] = self.objective.state_dict()
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         checkpoint["random_state"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load exactly the weights that are trainable here; anything else is an error."""
+        assert self.objective is not None
         load_trainable(self.model, checkpoint["state_dict"])
+        self.objective.load_state_dict(checkpoint["objective"])
         checkpoint["state_dict"] = {}
         self._random_state = checkpoint["random_state"]
 
@@ -142,10 +154,26 @@ class Distiller(L.LightningModule):
         assert isinstance(schedule, LRScheduler)
         return optimizer, schedule
 
-    def _answers_in_step(self, step: Sequence[Batch]) -> Tensor:
-        """Return the number of answer tokens in this optimiser step, over all processes."""
-        count = sum((batch.labels != IGNORED).sum() for batch in step)
-        return self.trainer.strategy.reduce(count, reduce_op="sum")
+    def _with_drawn_answers(self, step: Sequence[Batch]) -> list[Batch]:
+        """Replace the answers of `distill.on_policy.share` of the micro-batches by ones that the model draws."""
+        policy = self.config.distill.on_policy
+        assert self.objective is not None
+        if self.objective.teacher is None or policy.share == 0:
+            return list(step)
+        rng = random.Random(f"{self.config.run.seed}/{self.global_step}/{self.global_rank}")
+        drawn = [rng.random() < policy.share for _ in step]
+        return [self._drawn(batch) if draw else batch for batch, draw in zip(step, drawn, strict=True)]
+
+    def _drawn(self, batch: Batch) -> Batch:
+        policy = self.config.distill.on_policy
+        answers = self.model.sample(batch.inputs, policy.max_tokens, policy.temperature)
+        return replace(batch, answers=answers, sampled=True)
+
+    def _counts_of_step(self, step: Sequence[Batch]) -> Tensor:
+        """Return what each term adds up over in this optimiser step, over all processes."""
+        assert self.objective is not None
+        counts = torch.stack([self.objective.counts(batch) for batch in step]).sum(dim=0).to(self.device)
+        return summed(self.trainer, counts)
 
     def _check_finite(self, loss: Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from kd_rag.config import TrainerConfig
-from kd_rag.models import VisionLanguageModel
 
 
 def optimizer_and_schedule(
-    model: VisionLanguageModel, trainer: TrainerConfig, total_steps: int
+    module: nn.Module, trainer: TrainerConfig, total_steps: int
 ) -> tuple[torch.optim.Optimizer, LambdaLR]:
     """Return AdamW (Loshchilov & Hutter 2019) and its schedule; matrices decay, vectors (norms, biases) do not."""
-    weights = [p for p in model.parameters() if p.requires_grad]
+    weights = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": trainer.weight_decay},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},

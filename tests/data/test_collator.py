@@ -2,12 +2,13 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 
-from kd_rag.config import PromptConfig
-from kd_rag.data.collator import Collator
+from kd_rag.config import PromptConfig, PromptParts
+from kd_rag.data.collator import Collator, answer_ids
 from kd_rag.data.prompts import messages
 from kd_rag.types import IGNORED
 from tests.conftest import make_example
@@ -78,18 +79,17 @@ def test_each_picture_has_as_many_tokens_as_merged_patches(collator):
     assert len(encoded.pixel_values) == 4 * merged
 
 
-def test_labels_cover_the_answer_and_its_end_and_nothing_else(collator):
-    """Labels on prompt or picture tokens train the model to copy its input."""
+def test_answers_are_the_labels_with_the_end_of_the_turn(collator):
     examples = [
         make_example(label="refund"),
         make_example(texts=("a longer turn than the other",), label="order_page", pictures=1),
     ]
     (batch,) = collator.micro_batches(examples, 2)
     for row, example in enumerate(batch.examples):
-        answer = batch.labels[row][batch.labels[row] != IGNORED].tolist()
-        assert answer == collator.answer_ids(example.record.label)
+        answer = batch.answers[row][batch.answers[row] != IGNORED].tolist()
+        assert answer == answer_ids(collator.processor, example.record.label)
         assert answer[-1] == collator.processor.end_of_turn_id
-        assert batch.inputs.input_ids[row, -len(answer) :].tolist() == answer
+        assert batch.answers[row, : len(answer)].tolist() == answer
 
 
 def test_rows_are_padded_on_the_left(collator):
@@ -98,7 +98,7 @@ def test_rows_are_padded_on_the_left(collator):
     assert mask[0, 0] == 0
     assert (mask[:, -1] == 1).all()
     assert torch.equal(mask, mask.sort(dim=1).values)
-    assert (batch.labels == IGNORED).all()
+    assert batch.answers.shape == (2, 0)
     assert batch.inputs.pixel_values is None
 
 
@@ -109,7 +109,7 @@ def test_micro_batches_hold_every_example_once_with_alike_lengths(collator):
 
 
 def test_a_long_turn_is_cut_before_it_can_cut_a_picture(collator):
-    short = Collator(collator.processor, PromptConfig(max_dialogue_tokens=40))
+    short = Collator(collator.processor, PromptConfig(max_dialogue_tokens=40), PromptParts())
     encoded = short.encode(make_example(texts=("word " * 500 + "<image> end",), pictures=1))
     pictures = encoded.prompt.count(collator.processor.picture_token_id)
     assert pictures == int(encoded.image_grid_thw.prod()) // 4
@@ -119,3 +119,24 @@ def test_a_long_turn_is_cut_before_it_can_cut_a_picture(collator):
 def test_it_can_be_sent_to_a_worker(collator):
     again = pickle.loads(pickle.dumps(collator))
     assert again.encode(make_example()).prompt == collator.encode(make_example()).prompt
+
+
+def test_a_teacher_may_read_what_the_student_does_not(collator):
+    """Knowledge that is costly to serve is distilled: same answers, other prompts, the same pictures."""
+    everything = Collator(collator.processor, PromptConfig(), PromptParts())
+    bare = PromptParts(passages=False, ocr=False, descriptions=False)
+    example = make_example(passages=["a passage"], lines=[["a line"]], pictures=1)
+    example = replace(example, task=replace(example.task, descriptions={"refund": "money back"}))
+    (batch,) = Collator(collator.processor, PromptConfig(), bare, everything).micro_batches([example], 1)
+    text = collator.processor.tokenizer.decode
+    seen, told = text(batch.inputs.input_ids[0]), text(batch.as_teacher().inputs.input_ids[0])
+    for part in ("a passage", "a line", "money back"):
+        assert part not in seen
+        assert part in told
+    assert batch.examples[0].passages == batch.examples[0].lines == ()
+    assert torch.equal(batch.inputs.pixel_values, batch.teacher_inputs.pixel_values)
+
+
+def test_without_a_teacher_of_its_own_both_read_the_same(collator):
+    (batch,) = collator.micro_batches([make_example(passages=["a"])], 1)
+    assert batch.as_teacher().inputs is batch.inputs

@@ -1,7 +1,12 @@
 """What the model is shown, in which order, and what is cut when it is too long."""
 
+from dataclasses import replace
+
+import pytest
+
 from kd_rag.config import PromptConfig
-from kd_rag.data.prompts import messages
+from kd_rag.data.prompts import fair_shares, messages
+from kd_rag.types import Passage, Retrieved
 from tests.conftest import make_example
 
 
@@ -77,3 +82,41 @@ def test_a_picture_whose_marker_is_cut_away_is_still_shown():
     shown = text_of(content(example, max_dialogue_tokens=6))
     assert shown.count("[PICTURE]") == 2
     assert "newest [PICTURE] words" in shown
+
+
+def test_passages_share_their_budget_fairly():
+    """Cut at the end of the list, one long passage would push out all behind it."""
+    example = make_example(passages=["a1 a2 a3 a4 a5 a6 a7 a8 a9", "b1", "c1 c2 c3 c4 c5 c6"])
+    shown = text_of(content(example, max_passage_tokens=17))
+    # Two line breaks leave 15: '- title 1: b1' has 4, the others share 11, the first of them the odd one.
+    assert "- title 0: a1 a2 a3\n- title 1: b1\n- title 2: c1 c2\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("lengths", "budget", "shares"),
+    [
+        ([5, 5, 5], 30, [5, 5, 5]),
+        ([9, 1, 9], 11, [5, 1, 5]),
+        ([9, 1, 9], 12, [6, 1, 5]),
+        ([2, 100, 3], 20, [2, 15, 3]),
+        ([7, 7, 7], 2, [1, 1, 0]),
+        ([7], 0, [0]),
+        ([], 5, []),
+    ],
+)
+def test_fair_shares_by_hand(lengths, budget, shares):
+    assert fair_shares(lengths, budget) == shares
+
+
+def test_a_budget_that_holds_no_passage_shows_none():
+    shown = text_of(content(make_example(passages=["first words", "second words"]), max_passage_tokens=1))
+    assert "words" not in shown
+
+
+def test_a_labelled_neighbour_stands_under_its_label_and_a_bare_passage_under_nothing():
+    """Without its label a neighbour shows the model nothing that it could use."""
+    example = make_example(passages=["torn coat"])
+    neighbour = Passage("e", "example", "", "torn coat", {"label": "refund"})
+    bare = Passage("b", "faq", "", "no title")
+    example = replace(example, passages=(Retrieved(neighbour, 0.5), Retrieved(bare, 0.4)))
+    assert "- refund: torn coat\n- no title\n" in text_of(content(example))

@@ -2,13 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_builder.chunking import chunk
+from kb_builder.chunking import Chunker
+from kd_rag.knowledge.content import PIECE_OF, passage_text
 from kd_rag.types import InputError, Passage
 from tests.knowledge.doubles import word_embedder
 
 
 def passage(text, title="Title"):
     return Passage("id", "faq", title, text, {"source": "x"})
+
+
+def chunk(passage, embedder, overlap_tokens=0):
+    return Chunker(embedder, overlap_tokens).chunk([passage])
 
 
 def test_a_passage_that_fits_stays_as_it_is():
@@ -24,7 +29,9 @@ def test_a_long_passage_is_cut_between_sentences_and_keeps_its_title():
     )
     assert [p.text for p in pieces] == ["One two three. Four five!", "Six is 3.5 long? Seven.", "Eight nine."]
     assert [p.id for p in pieces] == ["id#0", "id#1", "id#2"]
-    assert {(p.kind, p.title, p.metadata["source"]) for p in pieces} == {("faq", "Title", "x")}
+    assert {(p.kind, p.title, p.metadata["source"], p.metadata[PIECE_OF]) for p in pieces} == {
+        ("faq", "Title", "x", "id")
+    }
 
 
 def test_chinese_sentences_end_without_a_space():
@@ -39,14 +46,60 @@ def test_a_sentence_that_is_too_long_is_halved_at_a_space_or_anywhere():
     assert "".join(p.text for p in signs) == "货" * 50
 
 
-@given(st.text(alphabet="ab .!?。！”\n您", max_size=120), st.integers(6, 20))
-def test_nothing_is_lost_and_every_piece_fits(text, limit):
+def test_a_piece_begins_with_the_last_sentences_of_the_one_before():
+    """An answer that stands on both sides of a cut would be found in neither piece."""
+    text = "One two. Three four. Five six. Seven eight."
+    pieces = chunk(passage(text, title=""), word_embedder(max_tokens=11), overlap_tokens=4)
+    assert [p.text for p in pieces] == ["One two. Three four. Five six.", "Five six. Seven eight."]
+    assert len(chunk(passage(text, title=""), word_embedder(max_tokens=11), overlap_tokens=2)) == 2
+
+
+@pytest.mark.parametrize("overlap", [-1, 6, 100])
+def test_an_overlap_of_half_a_piece_is_refused(overlap):
+    with pytest.raises(InputError, match=rf"knowledge\.overlap_tokens={overlap}: must be 0 or more.* 12 tokens"):
+        Chunker(word_embedder(max_tokens=12), overlap)
+
+
+def test_passages_are_counted_in_large_batches():
+    """One by one, a second ingestion of what is there would spend its time on the tokenizer."""
+    embedder, calls = word_embedder(max_tokens=12), []
+    count = embedder.model.tokenizer
+    embedder.model.tokenizer = lambda texts, **options: calls.append(len(texts)) or count(texts, **options)
+    assert len(Chunker(embedder, 2).chunk([passage("short") for _ in range(1500)])) == 1500
+    assert calls == [1000, 500]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sentence", "size"),
+    [("A whole sentence of words. ", 2_000_000), ("word", 1_000_000), ("货", 1_000_000)],
+    ids=["sentences of 50 MB", "one word", "signs without a stop"],
+)
+def test_a_huge_document_is_cut_in_one_pass_over_it(sentence, size):
+    """Counting the tokens of the whole text for each cut would take hours."""
+    embedder, letters = word_embedder(max_tokens=256), [0]
+    count = embedder.model.tokenizer
+
+    def counted(texts, **options):
+        letters[0] += sum(map(len, texts))
+        return count(texts, **options)
+
+    embedder.model.tokenizer = counted
+    pieces = chunk(passage(sentence * size, title=""), embedder)
+    assert sum(len(p.text.replace(" ", "")) for p in pieces) == size * len(sentence.replace(" ", ""))
+    assert letters[0] < 8 * size * len(sentence)
+
+
+@given(st.text(alphabet="ab .!?。！”\n您", max_size=120), st.integers(8, 20), st.integers(0, 3))
+def test_nothing_is_lost_and_every_piece_fits(text, limit, overlap):
     embedder = word_embedder(max_tokens=limit)
-    pieces = chunk(passage(text), embedder)
-    assert "".join("".join(p.text.split()) for p in pieces) == "".join(text.split())
-    assert all(embedder.count_tokens(p) <= limit for p in pieces)
+    pieces = chunk(passage(text), embedder, overlap)
+    assert max(embedder.count_tokens([passage_text(p) for p in pieces])) <= limit
+    assert all(piece.text in text for piece in pieces)
+    if overlap == 0:
+        assert "".join("".join(p.text.split()) for p in pieces) == "".join(text.split())
 
 
 def test_a_title_that_leaves_no_room_is_the_users_fault():
-    with pytest.raises(InputError, match="passage 'id': its title has 22 tokens and words reads 12"):
+    with pytest.raises(InputError, match="passage 'id': its title has 22 tokens or more and words reads 12"):
         chunk(passage("text", title="long " * 20), word_embedder(max_tokens=12))

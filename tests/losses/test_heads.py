@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import cross_entropy, kl_div, pad
 
 from kd_rag.losses.divergences import forward_kl
-from kd_rag.losses.heads import answer_rows, log_probabilities
+from kd_rag.losses.heads import answer_rows, log_probabilities, with_answers, with_rest
 from kd_rag.types import IGNORED
 from tests.conftest import make_example
 
@@ -19,10 +19,17 @@ def batch(collator):
     return collator.micro_batches(examples, 2)[0]
 
 
+def answered(batch):
+    """Return prompts and whole answers, the last token too."""
+    return with_answers(batch.inputs, pad(batch.answers, (0, 1), value=IGNORED))
+
+
 def naive(model, batch, vocabulary):
     """Full logits at every position, shifted as usual: what everybody writes first."""
-    logits = model.logits(model(batch.inputs).flatten(0, 1)).unflatten(0, batch.labels.shape)
-    return logits[:, :-1, :vocabulary].flatten(0, 1), batch.labels[:, 1:].flatten()
+    whole = answered(batch)
+    labels = torch.cat([torch.full_like(batch.inputs.input_ids, IGNORED), batch.answers], dim=1)
+    logits = model.logits(model(whole).flatten(0, 1)).unflatten(0, labels.shape)
+    return logits[:, :-1, :vocabulary].flatten(0, 1), labels[:, 1:].flatten()
 
 
 def gradients(model):
@@ -38,7 +45,7 @@ def test_loss_and_gradients_equal_those_of_full_logits(load, batch):
     full = cross_entropy(logits, targets, ignore_index=IGNORED)
     full.backward()
     expected = gradients(model)
-    rows, targets = answer_rows(model(batch.inputs), batch.labels)
+    rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch.answers)
     ours = cross_entropy(log_probabilities(model.logits(rows), vocabulary), targets)
     ours.backward()
     torch.testing.assert_close(ours, full, rtol=1e-5, atol=0)
@@ -51,10 +58,10 @@ def test_loss_and_gradients_equal_those_of_full_logits(load, batch):
 def test_the_head_never_sees_a_row_that_predicts_no_answer(load, batch):
     model, shapes = load("student"), []
     model.network.lm_head.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape)))
-    rows, targets = answer_rows(model(batch.inputs), batch.labels)
+    rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch.answers)
     model.logits(rows)
-    assert shapes == [((batch.labels != IGNORED).sum().item(), model.network.lm_head.out_features)]
-    assert targets.tolist() == [t for t in batch.labels.flatten().tolist() if t != IGNORED]
+    assert shapes == [((batch.answers != IGNORED).sum().item(), model.network.lm_head.out_features)]
+    assert targets.tolist() == [t for t in batch.answers.flatten().tolist() if t != IGNORED]
 
 
 def test_padded_head_rows_change_neither_loss_nor_gradient(load, batch):
@@ -67,8 +74,8 @@ def test_padded_head_rows_change_neither_loss_nor_gradient(load, batch):
             for model in (teacher, student):
                 assert model.network.lm_head.out_features > vocabulary
                 model.network.lm_head.weight[vocabulary:] += shift
-            target = teacher.logits(answer_rows(teacher(batch.inputs), batch.labels)[0])
-        rows, _ = answer_rows(student(batch.inputs), batch.labels)
+            target = teacher.logits(answer_rows(teacher(with_answers(batch.inputs, batch.answers)), batch.answers)[0])
+        rows, _ = answer_rows(student(with_answers(batch.inputs, batch.answers)), batch.answers)
         sides = (log_probabilities(side, vocabulary, 2.0) for side in (target, student.logits(rows)))
         loss = forward_kl(*sides).sum()
         loss.backward()
@@ -96,3 +103,10 @@ def test_heads_of_different_width_give_the_divergence_of_the_shared_ids(load):
     expected = kl_div(q, p, log_target=True, reduction="none").sum(1)
     ours = forward_kl(log_probabilities(wide, vocabulary), log_probabilities(narrow, vocabulary))
     torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_rest_is_one_more_outcome():
+    """A peer renormalises over the kept ids, and the student's mass elsewhere is then free."""
+    log_probs = torch.tensor([[0.5, 0.2, 0.2, 0.1], [0.1, 0.1, 0.1, 0.7]]).log()
+    found = with_rest(log_probs, torch.tensor([[0, 2], [3, 1]])).exp()
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.2, 0.3], [0.7, 0.1, 0.2]]))

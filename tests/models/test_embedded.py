@@ -45,7 +45,8 @@ def test_position_sections_fill_half_of_a_head(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("teacher", "student"), [("teacher", "student"), ("teacher-qwen", "student-qwen"), ("7b", "2b")]
+    ("teacher", "student"),
+    [("teacher", "student"), ("teacher-qwen", "student-qwen"), ("7b", "2b"), ("bench-teacher", "bench-student")],
 )
 def test_a_pair_differs_in_head_rows_and_tying(teacher: str, student: str) -> None:
     """With equal heads the cut to shared ids would go untested until the real pair."""

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from kd_rag.config import Config, EvaluationConfig, TrainerConfig
+from kd_rag.data.collator import answer_ids
 from kd_rag.data.datamodule import Loaders
 from kd_rag.data.sampling import StepSampler
-from kd_rag.losses.objective import CrossEntropy
+from kd_rag.losses.objective import Objective
+from kd_rag.losses.terms import CrossEntropy
 from kd_rag.models._lora import adapt
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.training.module import Distiller
@@ -49,6 +51,15 @@ class Job:
         return {name: p.detach().clone() for name, p in self.module.model.named_parameters() if p.requires_grad}
 
 
+def trees_of(processor):
+    return {"intent": LabelTree.build({label: answer_ids(processor, label) for label in LABELS})}
+
+
+def supervised(model):
+    vocabulary = model.processor.vocabulary
+    return Objective({"ce": CrossEntropy(vocabulary)}, {}, {"ce": (1.0, 1.0)}, vocabulary)
+
+
 @pytest.fixture
 def make_job(load, collator, tmp_path):
     def make(folder="run", *, lora=True, dropout=0.1, objective=None, callbacks=(), **changes):
@@ -69,8 +80,8 @@ def make_job(load, collator, tmp_path):
             sampler=sampler,
             micro_batch_size=options["micro_batch_size"],
         )
-        trees = {"intent": LabelTree.build({label: collator.answer_ids(label) for label in LABELS})}
-        objective = objective or CrossEntropy(model.processor.vocabulary)
+        trees = trees_of(model.processor)
+        objective = objective(model, trees) if objective else supervised(model)
         module = Distiller(model, trees, config, objective, sampler.total_steps)
         trainer = training(config.trainer, tmp_path / folder, sampler)
         trainer.callbacks[:0] = callbacks

@@ -8,6 +8,8 @@ import lightning as L  # noqa: N812
 import pytest
 import torch
 
+from kd_rag.losses.objective import Objective
+from kd_rag.losses.terms import CrossEntropy
 from kd_rag.training.checkpoints import load_weights
 from kd_rag.types import InputError
 
@@ -120,12 +122,13 @@ def test_weights_of_another_shape_are_refused(make_job, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_records(make_job):
-    class Broken:
-        def __call__(self, batch, logits, targets):
-            return {"loss": logits.sum() * float("nan")}
+    class Broken(Objective):
+        def forward(self, *args):
+            return {"loss": super().forward(*args)["loss"] * float("nan")}
 
-        def to(self, device):
-            pass
+    def broken(model, trees):
+        vocabulary = model.processor.vocabulary
+        return Broken({"ce": CrossEntropy(vocabulary)}, {}, {"ce": (1.0, 1.0)}, vocabulary)
 
     with pytest.raises(FloatingPointError, match=r"step 0: the loss is nan on records 'r\d"):
-        make_job(objective=Broken()).run()
+        make_job(objective=broken).run()

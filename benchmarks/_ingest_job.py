@@ -1,0 +1,61 @@
+"""What a contestant of the ingestion benchmark is asked to do; standard library only, so that every peer can read it.
+
+In: a JSON file with the fields of `Job`. Out: one JSON line with the seconds of each phase. Loading the encoder and
+importing libraries are not timed; everything from texts in memory to a closed store on disk is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One passage: what is encoded, and what travels with it."""
+
+    id: str
+    text: str
+    title: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One measurement: a file of `first` texts and `added` more, the encoder's folder, an empty folder, threads."""
+
+    texts: str
+    first: int
+    model: str
+    store: str
+    threads: int
+
+
+def read_job() -> tuple[Job, list[Text]]:
+    """Return the job whose file is named on the command line, and its texts."""
+    job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    lines = Path(job.texts).read_text(encoding="utf-8").splitlines()
+    return job, [Text(**json.loads(line)) for line in lines]
+
+
+def measure(job: Job, texts: Sequence[Text], ingest: Callable[[Sequence[Text]], int]) -> dict[str, float]:
+    """Ingest the first texts, the same again, and then all; `ingest` returns how many the store holds.
+
+    The seconds are wall time, `cpu` that of the processor.
+    """
+    found: dict[str, float] = {}
+    for phase, batch in (("first", texts[: job.first]), ("again", texts[: job.first]), ("added", texts)):
+        wall, cpu = time.perf_counter(), time.process_time()
+        total = ingest(batch)
+        found[phase], found[f"{phase}_cpu"] = time.perf_counter() - wall, time.process_time() - cpu
+        assert total == len(batch), f"the store holds {total} of {len(batch)} passages"
+    return found
+
+
+def tell(contestant: str, version: str, seconds: dict[str, float]) -> None:
+    """Print the measurement."""
+    print(json.dumps({"contestant": contestant, "version": version, "seconds": seconds}))

@@ -1,0 +1,62 @@
+"""Files that are whole or not there, whatever happens to the process, the machine's power or the disk's free space.
+
+In: a path and its content. Out: the file, flushed to disk before it gets its name. Its folder has one writer at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from kd_rag.types import InputError
+
+_PARTIAL = ".partial"
+
+
+def write_whole(file: Path, blocks: Iterable[bytes]) -> str:
+    """Write `blocks` to `file`, in place of one of that name, and return the SHA-256 of its content.
+
+    Raises InputError when it cannot be written, such as on a full disk; a file of that name is then as it was.
+    """
+    digest, partial = hashlib.sha256(), file.with_name(file.name + _PARTIAL)
+    try:
+        with partial.open("wb") as stream:
+            for block in blocks:
+                digest.update(block)
+                stream.write(block)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+        _flush_folder(file.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(
+            f"{file}: cannot be written ({error.strerror}); what was stored before is intact: make room and run again"
+        ) from None
+    return digest.hexdigest()
+
+
+def file_digest(file: Path) -> str | None:
+    """Return the SHA-256 of a file's content, or None when it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def remove_partial(folder: Path) -> None:
+    """Delete what a killed writer left half written in `folder`."""
+    for file in folder.glob(f"*{_PARTIAL}"):
+        file.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a new name in `folder` survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,128 @@
+"""`fit`, `distill` and `evaluate` in one process: runs upon runs, guards before the first step, priors at the end."""
+
+import json
+import os
+import random
+import signal
+
+import pytest
+from PIL import Image
+
+from kd_rag.cli import main
+from kd_rag.models.qwen2_vl import Qwen2VL
+from kd_rag.training.module import Distiller
+
+pytestmark = pytest.mark.slow
+LABELS = ("order_page", "refund")
+COMMANDS = {name: f"kd_rag.commands.{name}" for name in ("fit", "distill", "evaluate")}
+
+
+def command(name, *arguments):
+    return main("kd_rag", COMMANDS, [name, *map(str, arguments)])
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Write three splits of one task, three refunds to an order page, half of them with a noisy picture."""
+    rng = random.Random(0)
+    for split in ("train", "valid", "test"):
+        rows = []
+        for i in range(8):
+            images = [f"{split}{i}.png"] if i % 2 else []
+            for name in images:
+                Image.frombytes("RGB", (56, 84), rng.randbytes(56 * 84 * 3)).save(tmp_path / name)
+            text = f"Where is {i}? {'<image>' * len(images)}"
+            turns = [{"role": "user", "text": text}]
+            label = LABELS[i % 4 != 3]
+            rows.append({"id": f"{split}{i}", "task": "intent", "turns": turns, "images": images, "label": label})
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+@pytest.fixture
+def arguments(shop):
+    return [
+        *(f"data.{split}={shop / split}.jsonl" for split in ("train", "valid", "test")),
+        *(f"run.dir={shop / 'runs'}", f"cache_dir={shop / 'cache'}", "ocr.name=none", "lora.r=4", "lora.dropout=0.0"),
+        *("trainer.accelerator=cpu", "trainer.batch_size=4", "trainer.micro_batch_size=2", "trainer.epochs=2"),
+        *("trainer.learning_rate=1e-2", "evaluation.bootstrap_samples=20"),
+    ]
+
+
+def facts(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def probabilities(folder, split="valid"):
+    lines = (folder / f"predictions-{split}.jsonl").read_text().splitlines()
+    return {row["id"]: row["probabilities"] for row in map(json.loads, lines)}
+
+
+def stop_at(module, step):
+    """Send this process the signal that a cluster sends, once `step` steps are done."""
+    if module.global_step == step:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_student_trains_upon_a_run_resumes_and_is_scored(shop, arguments, folders, monkeypatch):
+    runs = shop / "runs"
+    assert command("fit", *arguments, f"model.path={folders['student']}", "run.name=first") == 0
+    upon = [*arguments, f"model.path={runs / 'first'}", "run.name=second"]
+    assert command("fit", *upon) == 0
+    with monkeypatch.context() as patch:
+        step = Distiller.training_step
+        patch.setattr(Distiller, "training_step", lambda *args: (step(*args), stop_at(args[0], 3))[0])
+        assert command("fit", *upon, "run.name=stopped") == 130
+    assert (runs / "stopped" / "checkpoints" / "last").resolve().name == "step-00000003"
+    assert command("fit", *upon, "run.name=stopped", "run.resume=true") == 0
+    assert facts(runs / "stopped")["steps"] == 4
+    assert probabilities(runs / "stopped") == probabilities(runs / "second")
+    assert facts(runs / "second")["model"]["path"] == str(runs / "first")
+    fitted = probabilities(runs / "second")
+    assert command("evaluate", "--run", runs / "second", "--split", "valid") == 0
+    for record, found in probabilities(runs / "second").items():
+        assert found == pytest.approx(fitted[record], abs=1e-5)
+
+
+def test_distill_notes_what_its_guards_measured(shop, arguments, folders, capsys):
+    runs = shop / "runs"
+    student = f"model.path={folders['student']}"
+    assert command("fit", *arguments, f"model.path={folders['teacher']}", "run.name=teacher", "lora=null") == 0
+    assert facts(runs / "teacher")["guards"].keys() == {"picture_tokens", "student_blanked", "student_swapped"}
+    taught = [*arguments, student, f"teacher.path={runs / 'teacher'}"]
+    assert command("distill", *taught, "run.name=online") == 0
+    found = facts(runs / "online")["guards"]
+    assert found["picture_tokens"] == found["teacher_picture_tokens"] == 2 * 6
+    assert min(found[f"{side}_{how}"] for side in ("student", "teacher") for how in ("blanked", "swapped")) > 0
+    assert found["teacher_cross_entropy"] < found["uniform_cross_entropy"]
+    assert "guards: picture_tokens 12, student_blanked " in capsys.readouterr().out
+    assert command("distill", *taught, "run.name=cached", "teacher.name=cached") == 0
+    kept = facts(runs / "cached")["guards"]
+    assert "teacher_blanked" not in kept
+    assert kept["teacher_cross_entropy"] == pytest.approx(found["teacher_cross_entropy"], rel=0.02)
+
+
+def test_a_failed_guard_costs_no_run(shop, arguments, folders, monkeypatch, capsys):
+    """The name of the run must be free for the next try."""
+    count = lambda self, inputs: inputs.attention_mask.cumsum(dim=1).expand(3, -1, -1)  # noqa: E731
+    monkeypatch.setattr(Qwen2VL, "positions", count)
+    assert command("fit", *arguments, f"model.path={folders['student']}", "run.name=never") == 2
+    assert "guards: the student's positions are not three-dimensional" in capsys.readouterr().err
+    assert not (shop / "runs").exists()
+
+
+def test_prior_correction_reads_the_labels_that_the_run_was_trained_on(shop, arguments, folders):
+    """Scored on other files, a run still has the prior that it learnt."""
+    runs = shop / "runs"
+    assert command("fit", *arguments, f"model.path={folders['student']}", "run.name=run") == 0
+    assert facts(runs / "run")["train_label_counts"] == {"intent": {"refund": 6, "order_page": 2}}
+    plain = probabilities(runs / "run")
+    other = ["--run", runs / "run", "--split", "valid", f"data.train={shop / 'few.jsonl'}"]
+    few = (shop / "train.jsonl").read_text().splitlines()[3::4]
+    (shop / "few.jsonl").write_text("\n".join(few) + "\n")
+    assert command("evaluate", *other, "--out", runs / "even", "evaluation.prior_correction=1") == 0
+    for record, found in probabilities(runs / "even").items():
+        odds = plain[record]["refund"] / plain[record]["order_page"] * (3 / 10) / (7 / 10)
+        assert found["refund"] / found["order_page"] == pytest.approx(odds, rel=1e-3)
+    assert command("evaluate", *other, "--out", runs / "long", "evaluation.length_normalised=true") == 0
+    assert probabilities(runs / "long") != plain

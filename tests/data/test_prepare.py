@@ -1,0 +1,83 @@
+"""What is retrieved for which record, and with which query."""
+
+import pytest
+from PIL import Image
+
+from kd_rag.config import PromptParts, QueryConfig, Stages, TaskConfig
+from kd_rag.data.prepare import Preparation
+from kd_rag.types import Passage, Record, Retrieved, Task, TextLine, Turn
+
+
+class Echo:
+    """Finds one passage whose text is the query's."""
+
+    snapshot = "echo"
+
+    def __init__(self):
+        self.asked = []
+
+    def retrieve(self, queries):
+        self.asked += queries
+        return [(Retrieved(Passage("p", "faq", "", query.text), 1.0),) for query in queries]
+
+
+@pytest.fixture
+def records(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    picture = (tmp_path / "a.png",)
+    return [
+        Record("words", "intent", (Turn("user", "torn"),), (), "refund"),
+        Record("both", "intent", (Turn("user", "look <image>"),), picture, "refund"),
+        Record("picture", "scene", (Turn("user", "<image>"),), picture, "order_page"),
+        Record("nothing", "intent", (Turn("agent", "hello"),), (), "refund"),
+    ]
+
+
+@pytest.fixture
+def prepare():
+    """Return a preparation with an echo as its retriever."""
+
+    def build(switches=None, **recipe):
+        return Preparation(
+            tasks={name: Task(name, ("refund", "order_page"), "") for name in ("intent", "scene")},
+            switches={"intent": TaskConfig(), "scene": TaskConfig(), **(switches or {})},
+            read_pictures=lambda paths: {path: (TextLine("order 81", 0.9, (0, 0, 1, 1)),) for path in paths},
+            retriever=Echo(),
+            query=QueryConfig(**recipe),
+            find_leaks=lambda queries, labels, found: {"asked": [q.record_id for q in queries], "labels": labels},
+            augment=lambda dialogue, name, view: dialogue,
+        )
+
+    return build
+
+
+def texts(examples):
+    return [[r.passage.text for r in examples[i, 0].passages] for i in range(len(examples))]
+
+
+def test_records_that_say_something_are_asked_about_and_keep_their_own_passages(prepare, records):
+    preparation = prepare()
+    examples = preparation.examples(records, "eval", PromptParts())
+    assert texts(examples) == [["torn"], ["look"], [""], []]
+    assert [query.record_id for query in preparation.retriever.asked] == ["words", "both", "picture"]
+    assert preparation.retriever.asked[1].pictures == records[1].images
+
+
+def test_lines_of_pictures_join_the_query_where_the_task_reads_them(prepare, records):
+    switches = {"scene": TaskConfig(ocr=Stages(train=False, eval=False))}
+    examples = prepare(switches, ocr_lines=3).examples(records, "eval", PromptParts())
+    assert texts(examples) == [["torn"], ["look\norder 81"], [""], []]
+
+
+def test_a_task_or_a_prompt_without_passages_asks_nothing(prepare, records):
+    switches = {"intent": TaskConfig(retrieval=Stages(train=True, eval=False))}
+    preparation = prepare(switches)
+    assert texts(preparation.examples(records, "eval", PromptParts())) == [[], [], [""], []]
+    assert texts(preparation.examples(records, "eval", PromptParts(passages=False))) == [[], [], [], []]
+
+
+def test_leaks_are_counted_for_evaluation_records_that_found_something(prepare, records):
+    counted = prepare().examples(records, "eval", PromptParts()).leaks
+    assert counted == {"asked": ["words", "both", "picture"], "labels": ["refund", "refund", "order_page"]}
+    assert prepare().examples(records, "train", PromptParts()).leaks == {}
+    assert prepare().examples(records, "eval", PromptParts(passages=False)).leaks == {}
