@@ -48,7 +48,11 @@ def contestants(pair: Pair, prompt_tokens: int, cache: Path, scratch: Path) -> d
     inputs, labels = naive.batch(conversations(examples))
     cached = OurStep(teacher, student, scratch, cached=True)
     frozen = OurStep(teacher, student, scratch, cached=True, vision=True)
-    steps: dict[str, Step] = {"naive": lambda: naive(inputs, labels)}
+    picking = NaiveStep(teacher, student, answers_only=True)
+    steps: dict[str, Step] = {
+        "naive": lambda: naive(inputs, labels),
+        "naive, softmax on answers only": lambda: picking(inputs, labels),
+    }
     for name, ours in (("online", online), ("cached", cached), ("cached, vision kept", frozen)):
         steps[name] = ours.step_on(examples)
     return steps

@@ -1,7 +1,8 @@
 """The step that one writes first: both models' own forward passes, logits at every position, `F.kl_div`.
 
-In: conversations. Out: the loss of one optimiser step. It is right: the answer's positions are picked out of the
-logits, and both heads are cut to their common width. It is what the benchmark's ratios are relative to.
+In: conversations. Out: the loss of one optimiser step. It is right: positions off the answer are masked, and both heads
+are cut to their common width. It is what the benchmark's ratios are relative to. A second look picks the answer's
+positions out of the logits before the softmax (`answers_only`), which is measured as well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ IGNORED = -100
 class NaiveStep:
     """A frozen teacher, a LoRA student and AdamW, from two model folders."""
 
-    def __init__(self, teacher: Path, student: Path) -> None:
+    def __init__(self, teacher: Path, student: Path, *, answers_only: bool = False) -> None:
+        self.answers_only = answers_only
         self.processor: Any = AutoProcessor.from_pretrained(student)  # type: ignore[no-untyped-call]
         self.teacher: Any = AutoModelForImageTextToText.from_pretrained(teacher)
         self.teacher.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
@@ -59,10 +61,14 @@ class NaiveStep:
             teacher_logits = self.teacher(**inputs).logits
         student_logits = self.student(**inputs).logits
         width = min(teacher_logits.shape[-1], student_logits.shape[-1])
+        teacher_rows, student_rows = teacher_logits[:, :-1, :width], student_logits[:, :-1, :width]
         predicts = labels[:, 1:] != IGNORED
-        teacher_rows = teacher_logits[:, :-1, :width][predicts].log_softmax(dim=-1)
-        student_rows = student_logits[:, :-1, :width][predicts].log_softmax(dim=-1)
-        loss = F.kl_div(student_rows, teacher_rows, log_target=True, reduction="batchmean")
+        if self.answers_only:
+            teacher_rows, student_rows, predicts = teacher_rows[predicts], student_rows[predicts], predicts[predicts]
+        divergence = F.kl_div(
+            F.log_softmax(student_rows, dim=-1), F.log_softmax(teacher_rows, dim=-1), log_target=True, reduction="none"
+        ).sum(dim=-1)
+        loss = (divergence * predicts).sum() / predicts.sum()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad()

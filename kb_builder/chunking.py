@@ -21,6 +21,8 @@ _TEXTS_AT_ONCE = 1000
 """Texts counted in one call of the tokenizer; one by one costs several times as much."""
 _LETTERS_A_TOKEN = 16
 """A text with more letters than this for each token of the limit is cut without counting: counting 50 MB takes GBs."""
+_MARKERS = 8
+"""More tokens than a tokenizer puts around a text. No other token stands for less than an ASCII letter."""
 _VERSION = 1
 """To be raised when the same passage would be cut otherwise."""
 
@@ -55,11 +57,14 @@ class Chunker:
         limit = self.embedder.max_tokens
         if limit is None:
             return list(passages)
-        counts = self._counts([passage_text(p) for p in passages], limit)
+        room = limit - len(self.embedder.passage_prompt) - _MARKERS
+        texts = [passage_text(p) for p in passages]
+        doubtful = [i for i, text in enumerate(texts) if len(text) > room or not text.isascii()]
+        counts = dict(zip(doubtful, self._counts([texts[i] for i in doubtful], limit), strict=True))
         return [
             piece
-            for passage, tokens in zip(passages, counts, strict=True)
-            for piece in ([passage] if tokens <= limit else self._pieces(passage, limit))
+            for i, passage in enumerate(passages)
+            for piece in ([passage] if counts.get(i, 0) <= limit else self._pieces(passage, limit))
         ]
 
     def _pieces(self, passage: Passage, limit: int) -> list[Passage]:

@@ -94,8 +94,8 @@ class Cached:
         if self._kept.store == "states":
             self._head = self._kept_head().to(self._device)
         self._model = None
-        rows = len(self._store) - (_HEAD in self._store)
-        print(f"teacher: {rows} rows in {folder}, {new} of them new; {self._size(row)}")
+        kept = len(self._store) - (_HEAD in self._store)
+        print(f"teacher: {kept} rows in {folder}, {new} of them new; {self._size(row)}")
 
     def __call__(self, batch: Batch, needs: Needs) -> Side:
         """Return what was kept of each row of the batch.

@@ -69,6 +69,13 @@ def test_passages_are_counted_in_large_batches():
     assert calls == [1000, 500]
 
 
+def test_a_text_with_fewer_letters_than_tokens_is_not_even_counted():
+    embedder = word_embedder(max_tokens=40)
+    embedder.model.tokenizer = None
+    short = passage("twenty letters or so", title="")
+    assert Chunker(embedder, 2).chunk([short]) == [short]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sentence", "size"),
