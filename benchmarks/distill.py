@@ -141,20 +141,21 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/kd_rag/embedded").expanduser())
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
-    steps, peers = [], []
+    found: dict[str, list[dict[str, Any]]] = {"steps": [], "label_tree": [], "peers": []}
+
+    def tell(part: str, rows: list[dict[str, Any]]) -> None:
+        found[part] += rows
+        print(table(rows), flush=True)
+        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+    tell("label_tree", tree_against_generate(args.cache, args.rounds))
+    if args.peers:
+        tell("peers", against_peers(args.peers, args.cache, args.rounds))
     for pair in PAIRS:
         for prompt_tokens in PROMPTS:
             with tempfile.TemporaryDirectory() as scratch:
                 rows = measured(contestants(pair, prompt_tokens, args.cache, Path(scratch)), args.rounds)
-            steps += [{"pair": pair, "prompt_tokens": prompt_tokens, **row} for row in rows]
-            print(table(steps[-len(rows) :]), flush=True)
-    tree = tree_against_generate(args.cache, args.rounds)
-    print(table(tree), flush=True)
-    if args.peers:
-        peers = against_peers(args.peers, args.cache, args.rounds)
-        print(table(peers), flush=True)
-    found = {"steps": steps, "label_tree": tree, "peers": peers}
-    args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            tell("steps", [{"pair": pair, "prompt_tokens": prompt_tokens, **row} for row in rows])
 
 
 if __name__ == "__main__":

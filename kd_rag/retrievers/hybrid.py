@@ -22,8 +22,8 @@ class Hybrid:
 
     `mode` says how: `blend` takes the mean of both scores, scaled to [0, 1], with the weight `bm25_share` on BM25;
     `rrf` does the same with reciprocal ranks, over the best `depth` of each side; `rescore` orders BM25's best `depth`
-    by their vectors. `blend` with a fifth for BM25 was at least as good as the better of its parts on every set that
-    was measured (benchmarks/retrieval.md); the other two were not.
+    by their vectors. `blend` with a fifth for BM25, the default, was chosen because it was at least as good as the
+    better of its parts on every set that was measured; the other two were not (benchmarks/retrieval.md).
     """
 
     def __init__(
