@@ -42,4 +42,4 @@ def test_a_command_of_the_readme_is_accepted(program, line):
     commands = COMMANDS if program == "kd_rag" else KB_COMMANDS
     args = cli._parse(cli._parser(program, commands), shlex.split(line, comments=True))
     files = [ROOT / f for f in getattr(args, "config", [])]
-    config.load(files, [o for o in getattr(args, "overrides", []) if "=" in o])
+    assert config.load(files, [o for o in getattr(args, "overrides", []) if "=" in o]).run.dir
