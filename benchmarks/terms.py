@@ -32,9 +32,9 @@ def _weights(ce: float, token_kd: float, label_kd: float) -> tuple[str, ...]:
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "labels alone": (),
-    "token KD": (*_weights(0.3, 0.7, 0.0)),
-    "label KD": (*_weights(0.3, 0.0, 0.7)),
-    "token and label KD": (*_weights(0.3, 0.35, 0.35)),
+    "token KD": _weights(0.3, 0.7, 0.0),
+    "label KD": _weights(0.3, 0.0, 0.7),
+    "token and label KD": _weights(0.3, 0.35, 0.35),
     "labels alone, no passages, no OCR": BARE,
     "privileged teacher, no passages, no OCR": (*BARE, *_weights(0.3, 0.35, 0.35)),
 }
