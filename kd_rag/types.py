@@ -127,7 +127,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a vision-language model reads; rows are padded on the left.
+    """What a vision-language model reads; prompts are padded on the left, prompts with answers on the right.
 
     `input_ids`, `attention_mask` and `mm_token_type_ids` (0 text, 1 picture) are int64 `[batch, seq]`;
     `pixel_values` is float32 `[patches, channels]` and `image_grid_thw` int64 `[pictures, 3]`, both None

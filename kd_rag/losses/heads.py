@@ -13,30 +13,37 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from kd_rag.types import IGNORED, Inputs
+from kd_rag.types import IGNORED, Batch, Inputs
 
 
 def with_answers(prompts: Inputs, answers: Int[Tensor, "batch answer"]) -> Inputs:
-    """Return the prompts followed by their answers, without the last column: it is predicted but never read."""
+    """Return the prompts followed by their answers, padded on the right.
+
+    The last column of `answers` is left out: it is predicted but never read. With all padding behind the tokens, causal
+    attention alone never meets it, so the kernels need no mask and skip half of the work.
+    """
     read = answers[:, :-1]
-    present = read != IGNORED
-    return dataclasses.replace(
-        prompts,
-        input_ids=torch.cat([prompts.input_ids, read.where(present, 0)], dim=1),
-        attention_mask=torch.cat([prompts.attention_mask, present.long()], dim=1),
-        mm_token_type_ids=pad(prompts.mm_token_type_ids, (0, read.shape[1])),
-    )
+    present = torch.cat([prompts.attention_mask, (read != IGNORED).long()], dim=1)
+    tokens_first = present.argsort(dim=1, descending=True, stable=True)
+    whole = {
+        "input_ids": torch.cat([prompts.input_ids, read.where(read != IGNORED, 0)], dim=1),
+        "attention_mask": present,
+        "mm_token_type_ids": pad(prompts.mm_token_type_ids, (0, read.shape[1])),
+    }
+    return dataclasses.replace(prompts, **{name: rows.gather(1, tokens_first) for name, rows in whole.items()})
 
 
 def answer_rows(
-    hidden: Float[Tensor, "batch seq dim"], answers: Int[Tensor, "batch answer"]
+    hidden: Float[Tensor, "batch seq dim"], batch: Batch
 ) -> tuple[Float[Tensor, "answers dim"], Int[Tensor, " answers"]]:
     """Return the states that predict an answer token, and those tokens, in batch order.
 
     `hidden` are the states of `with_answers`: the state at the prompt's last token predicts the answer's first.
     """
-    present = answers != IGNORED
-    return hidden[:, hidden.shape[1] - answers.shape[1] :][present], answers[present]
+    present = batch.answers != IGNORED
+    row, place = present.nonzero(as_tuple=True)
+    last = batch.inputs.attention_mask.sum(dim=1) - 1
+    return hidden[row, last[row] + place], batch.answers[present]
 
 
 def log_probabilities(

@@ -79,11 +79,11 @@ class Qwen2VL(nn.Module):
         InputError for a tree under flash attention, which knows no such masks.
         """
         base = self._base().model
-        ids, mask, positions = inputs.input_ids, inputs.attention_mask, self.positions(inputs)
+        ids, mask, positions = inputs.input_ids, _mask_to_pass(inputs.attention_mask), self.positions(inputs)
         if tree is not None:
             ids = torch.cat([ids, tree.input_ids], dim=1)
             positions = torch.cat([positions, node_positions(positions, tree)], dim=2)
-            mask = self._kernel_mask(tree_mask(mask.bool(), tree.visible))
+            mask = self._kernel_mask(tree_mask(inputs.attention_mask.bool(), tree.visible))
         states: Tensor = base(
             **self._tokens_and_pictures(ids, inputs),
             attention_mask=mask,
@@ -181,3 +181,8 @@ class Qwen2VL(nn.Module):
             return mask
         dtype = self._base().dtype
         return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)
+
+
+def _mask_to_pass(mask: Int[Tensor, "batch seq"]) -> Tensor | None:
+    """Return no mask where padding stands only behind the tokens, which causal attention cannot see from there."""
+    return None if bool(mask[:, 0].all()) else mask

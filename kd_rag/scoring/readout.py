@@ -31,8 +31,8 @@ def read(
             side, targets = _read_tree(model, batch, needs, trees, seen)
         else:
             states = model(with_answers(batch.inputs, batch.answers))
-            rows, targets = answer_rows(states, batch.answers)
-            hidden = {layer: answer_rows(seen[layer], batch.answers)[0] for layer in needs.layers}
+            rows, targets = answer_rows(states, batch)
+            hidden = {layer: answer_rows(seen[layer], batch)[0] for layer in needs.layers}
             side = Side(StateRows(rows, model.logits), hidden=hidden, pictures=seen.get(_PICTURES))
     return side, targets
 

@@ -1,5 +1,7 @@
 """The head runs on answer rows only, over the shared ids only; and nothing is lost by it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div, pad
@@ -20,15 +22,20 @@ def batch(collator):
 
 
 def answered(batch):
-    """Return prompts and whole answers, the last token too."""
-    return with_answers(batch.inputs, pad(batch.answers, (0, 1), value=IGNORED))
+    """Return prompts and whole answers, the last token too, padded where the prompts are and behind the answers."""
+    given = batch.answers != IGNORED
+    return replace(
+        batch.inputs,
+        input_ids=torch.cat([batch.inputs.input_ids, batch.answers.where(given, 0)], dim=1),
+        attention_mask=torch.cat([batch.inputs.attention_mask, given.long()], dim=1),
+        mm_token_type_ids=pad(batch.inputs.mm_token_type_ids, (0, given.shape[1])),
+    )
 
 
 def naive(model, batch, vocabulary):
     """Full logits at every position, shifted as usual: what everybody writes first."""
-    whole = answered(batch)
     labels = torch.cat([torch.full_like(batch.inputs.input_ids, IGNORED), batch.answers], dim=1)
-    logits = model.logits(model(whole).flatten(0, 1)).unflatten(0, labels.shape)
+    logits = model.logits(model(answered(batch)).flatten(0, 1)).unflatten(0, labels.shape)
     return logits[:, :-1, :vocabulary].flatten(0, 1), labels[:, 1:].flatten()
 
 
@@ -45,7 +52,7 @@ def test_loss_and_gradients_equal_those_of_full_logits(load, batch):
     full = cross_entropy(logits, targets, ignore_index=IGNORED)
     full.backward()
     expected = gradients(model)
-    rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch.answers)
+    rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch)
     ours = cross_entropy(log_probabilities(model.logits(rows), vocabulary), targets)
     ours.backward()
     torch.testing.assert_close(ours, full, rtol=1e-5, atol=0)
@@ -55,10 +62,24 @@ def test_loss_and_gradients_equal_those_of_full_logits(load, batch):
         assert (found[name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, name
 
 
+def test_all_padding_stands_behind_the_answers(batch):
+    """One row's padding in front of its tokens would cost every row the kernels' causal shortcut."""
+    whole = with_answers(batch.inputs, batch.answers)
+    lengths = batch.inputs.attention_mask.sum(1) + (batch.answers[:, :-1] != IGNORED).sum(1)
+    assert len(set(lengths.tolist())) == 2
+    for row, length in enumerate(lengths.tolist()):
+        assert whole.attention_mask[row].tolist() == [1] * length + [0] * (whole.input_ids.shape[1] - length)
+        prompt = batch.inputs.input_ids[row][batch.inputs.attention_mask[row].bool()].tolist()
+        answer = [token for token in batch.answers[row, :-1].tolist() if token != IGNORED]
+        assert whole.input_ids[row, :length].tolist() == prompt + answer
+        pictures = batch.inputs.input_ids[row][batch.inputs.mm_token_type_ids[row].bool()]
+        assert torch.equal(whole.input_ids[row][whole.mm_token_type_ids[row].bool()], pictures)
+
+
 def test_the_head_never_sees_a_row_that_predicts_no_answer(load, batch):
     model, shapes = load("student"), []
     model.network.lm_head.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape)))
-    rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch.answers)
+    rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch)
     model.logits(rows)
     assert shapes == [((batch.answers != IGNORED).sum().item(), model.network.lm_head.out_features)]
     assert targets.tolist() == [t for t in batch.answers.flatten().tolist() if t != IGNORED]
@@ -74,8 +95,8 @@ def test_padded_head_rows_change_neither_loss_nor_gradient(load, batch):
             for model in (teacher, student):
                 assert model.network.lm_head.out_features > vocabulary
                 model.network.lm_head.weight[vocabulary:] += shift
-            target = teacher.logits(answer_rows(teacher(with_answers(batch.inputs, batch.answers)), batch.answers)[0])
-        rows, _ = answer_rows(student(with_answers(batch.inputs, batch.answers)), batch.answers)
+            target = teacher.logits(answer_rows(teacher(with_answers(batch.inputs, batch.answers)), batch)[0])
+        rows, _ = answer_rows(student(with_answers(batch.inputs, batch.answers)), batch)
         sides = (log_probabilities(side, vocabulary, 2.0) for side in (target, student.logits(rows)))
         loss = forward_kl(*sides).sum()
         loss.backward()

@@ -22,7 +22,7 @@ def alone(model, collator, example, labels):
     scores = []
     for label in labels:
         (batch,) = collator.micro_batches([make_example_with(example, label)], 1)
-        rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch.answers)
+        rows, targets = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch)
         log_probs = log_probabilities(model.logits(rows), model.processor.vocabulary)
         scores.append(log_probs.gather(1, targets[:, None]).sum())
     return torch.stack(scores)

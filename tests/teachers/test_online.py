@@ -22,7 +22,7 @@ def teacher(source):
 def test_outcomes_are_those_of_the_answer_rows(teacher, load, collator):
     (batch,) = collator.micro_batches([make_example(), make_example(texts=("x <image>",), pictures=1)], 2)
     model = load("teacher")
-    rows, _ = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch.answers)
+    rows, _ = answer_rows(model(with_answers(batch.inputs, batch.answers)), batch)
     vocabulary = model.processor.vocabulary
     found, kept = teacher(batch, Needs()).answers.outcomes(slice(0, len(rows)), vocabulary, 2.0)
     torch.testing.assert_close(found, (model.logits(rows)[:, :vocabulary] / 2).log_softmax(1))
