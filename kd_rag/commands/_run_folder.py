@@ -36,6 +36,9 @@ _PACKAGES = (
     "pillow",
 )
 
+MAY_CHANGE = ("run.resume", "trainer.num_workers", "cache_dir")
+"""What a run may be resumed with that it did not begin with: none of it changes a number."""
+
 
 class RunFolder:
     """The folder `run.dir/run.name`: made once, or opened again with `run.resume=true`."""
@@ -74,6 +77,23 @@ def check_name(config: Config) -> Path:
     elif path.exists():
         raise InputError(f"{path}: exists; choose another run.name, delete it, or set run.resume=true to continue it")
     return path
+
+
+def check_unchanged(config: Config, path: Path) -> None:
+    """Raise InputError if the run at `path` began with other settings: its steps would be those of neither.
+
+    `config` has the labels that were read from the records, as the saved one has.
+    """
+    begun = path / "config.yaml"
+    found = configuration.differences(configuration.load([begun], families=()), config)
+    changed = {key: values for key, values in found.items() if key not in MAY_CHANGE}
+    if changed:
+        key, (before, now) = next(iter(changed.items()))
+        others = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise InputError(
+            f"{key}: is {now!r}, but the run to resume began with {before!r}{others}; "
+            f"resume it with --config {begun} run.resume=true"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:

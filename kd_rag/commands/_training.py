@@ -9,7 +9,7 @@ import torch
 from kd_rag.commands._evaluation import write_scores
 from kd_rag.commands._models import build_model, model_identity, picture_store
 from kd_rag.commands._parts import Data, adjustment, build_preparation, label_trees, read_data
-from kd_rag.commands._run_folder import RunFolder, check_name, data_facts
+from kd_rag.commands._run_folder import RunFolder, check_name, check_unchanged, data_facts
 from kd_rag.config import Config
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
@@ -36,6 +36,8 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     """
     path = check_name(config)
     data = read_data(config, ["train", "valid"])
+    if config.run.resume:
+        check_unchanged(config, path)
     torch.manual_seed(config.run.seed)  # the initial weights of adapters and projections
     model = build_model(config).train()  # a loaded network is in evaluation mode, in which dropout sleeps
     if config.trainer.keep_pictures:

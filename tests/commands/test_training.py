@@ -64,7 +64,7 @@ def stop_at(module, step):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_student_trains_upon_a_run_resumes_and_is_scored(shop, arguments, folders, monkeypatch):
+def test_a_student_trains_upon_a_run_resumes_and_is_scored(shop, arguments, folders, monkeypatch, capsys):
     runs = shop / "runs"
     assert command("fit", *arguments, f"model.path={folders['student']}", "run.name=first") == 0
     upon = [*arguments, f"model.path={runs / 'first'}", "run.name=second"]
@@ -74,6 +74,9 @@ def test_a_student_trains_upon_a_run_resumes_and_is_scored(shop, arguments, fold
         patch.setattr(Distiller, "training_step", lambda *args: (step(*args), stop_at(args[0], 3))[0])
         assert command("fit", *upon, "run.name=stopped") == 130
     assert (runs / "stopped" / "checkpoints" / "last").resolve().name == "step-00000003"
+    capsys.readouterr()
+    assert command("fit", *upon, "run.name=stopped", "run.resume=true", "trainer.learning_rate=0.5") == 2
+    assert "trainer.learning_rate: is 0.5, but the run to resume began with 0.01" in capsys.readouterr().err
     assert command("fit", *upon, "run.name=stopped", "run.resume=true") == 0
     assert facts(runs / "stopped")["steps"] == 4
     assert probabilities(runs / "stopped") == probabilities(runs / "second")
