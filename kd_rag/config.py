@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_rag import _config_layers as layers
+from kd_rag._config_balance import BalanceConfig
 from kd_rag._config_distill import Component, DistillConfig, component
 from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConfig, TaskConfig
 from kd_rag._config_query import QueryConfig
@@ -21,6 +22,7 @@ from kd_rag.registry import FAMILIES
 
 __all__ = [
     "AugmentConfig",
+    "BalanceConfig",
     "Component",
     "Config",
     "DataConfig",
@@ -164,6 +166,7 @@ class Config:
     retriever: Component = component("retrievers", name="none")
     query: QueryConfig = field(default_factory=QueryConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     teacher: Component = component("teachers", name="online")
     distill: DistillConfig = field(default_factory=DistillConfig)

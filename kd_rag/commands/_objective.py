@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -12,9 +12,10 @@ import torch
 from kd_rag import registry
 from kd_rag.commands._models import model_identity, open_model, open_processor
 from kd_rag.config import Config, DistillConfig
+from kd_rag.data.balance import label_weights
+from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.objective import Objective, Weight
 from kd_rag.losses.terms import (
-    CrossEntropy,
     Distance,
     HiddenStates,
     LabelKD,
@@ -26,7 +27,7 @@ from kd_rag.losses.terms import (
 from kd_rag.models import VisionLanguageModel
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.teachers import Source, Teacher
-from kd_rag.types import InputError
+from kd_rag.types import InputError, Record
 
 Made = tuple[Objective, Teacher | None]
 
@@ -34,13 +35,25 @@ BESIDE = ("hidden_states", "visual_tokens")
 """Terms that read more of the teacher than a cache keeps."""
 
 
-def cross_entropy(config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree]) -> Made:
+def cross_entropy(
+    config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree], train: Sequence[Record]
+) -> Made:
     """Return the objective of `fit`, which has no teacher."""
     vocabulary = model.processor.vocabulary
-    return Objective({"ce": CrossEntropy(vocabulary)}, {}, {"ce": (1.0, 1.0)}, vocabulary), None
+    return Objective({"ce": _gold(config, vocabulary, train)}, {}, {"ce": (1.0, 1.0)}, vocabulary), None
 
 
-def distillation(config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree]) -> Made:
+def _gold(config: Config, vocabulary: int, train: Sequence[Record]) -> CrossEntropy:
+    """Return cross-entropy as `balance` wants it, with weights by the labels of the records `train`."""
+    gamma, beta = config.balance.focal_gamma, config.balance.loss_beta
+    if gamma < 0:
+        raise InputError(f"balance.focal_gamma: expected a number of at least 0, found {gamma}")
+    return CrossEntropy(vocabulary, gamma, label_weights(train, beta, "balance.loss_beta") if beta else None)
+
+
+def distillation(
+    config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree], train: Sequence[Record]
+) -> Made:
     """Return the objective of `distill` and its teacher.
 
     Raises InputError where terms, teacher and student do not fit together.
@@ -49,7 +62,7 @@ def distillation(config: Config, model: VisionLanguageModel, trees: Mapping[str,
     teacher = build_teacher(config, model, trees)
     _check(config, weights, teacher, model)
     objective = Objective(
-        rows=_row_terms(config.distill, weights, model.processor.vocabulary),
+        rows=_row_terms(config, weights, model.processor.vocabulary, train),
         sides=_side_terms(config.distill, weights, model, teacher),
         weights=weights,
         vocabulary=model.processor.vocabulary,
@@ -129,11 +142,13 @@ def _check_towers(teacher: Teacher, model: VisionLanguageModel) -> None:
         )
 
 
-def _row_terms(distill: DistillConfig, weights: Mapping[str, Weight], vocabulary: int) -> dict[str, RowTerm]:
-    divergence = registry.build("divergences", distill.divergence)
+def _row_terms(
+    config: Config, weights: Mapping[str, Weight], vocabulary: int, train: Sequence[Record]
+) -> dict[str, RowTerm]:
+    divergence = registry.build("divergences", config.distill.divergence)
     terms: dict[str, RowTerm] = {
-        "ce": CrossEntropy(vocabulary),
-        "token_kd": TokenKD(divergence, distill.temperature, vocabulary),
+        "ce": _gold(config, vocabulary, train),
+        "token_kd": TokenKD(divergence, config.distill.temperature, vocabulary),
     }
     return {name: term for name, term in terms.items() if name in weights}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -25,8 +25,11 @@ from kd_rag.training import guards
 from kd_rag.training.checkpoints import load_weights, verified
 from kd_rag.training.module import Distiller
 from kd_rag.training.trainer import descend, evaluating, training
+from kd_rag.types import Record
 
-MakeObjective = Callable[[Config, VisionLanguageModel, Mapping[str, LabelTree]], tuple[Objective, Teacher | None]]
+MakeObjective = Callable[
+    [Config, VisionLanguageModel, Mapping[str, LabelTree], Sequence[Record]], tuple[Objective, Teacher | None]
+]
 
 
 def train(config: Config, command: str, make_objective: MakeObjective) -> None:
@@ -43,7 +46,7 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     if config.trainer.keep_pictures:
         model.keep_pictures(picture_store(config))
     trees = label_trees(model.processor, data.tasks)
-    objective, teacher = make_objective(config, model, trees)
+    objective, teacher = make_objective(config, model, trees, data.records["train"])
     preparation = build_preparation(config, data.tasks)
     loaders = _loaders(config, data, model, teacher, preparation)
     if teacher is not None:

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kd_rag.losses.sides import Needs, Outcomes, Side, StateRows, together
 from kd_rag.losses.terms import RowTerm, SideTerm
-from kd_rag.types import Batch
+from kd_rag.types import IGNORED, Batch
 
 CHUNK_ROWS = 256
 """Answer rows whose logits exist at a time: 256 rows of 152k logits are 156 MB in float32."""
@@ -91,11 +91,13 @@ class Objective(nn.Module):
         assert isinstance(student.answers, StateRows)
         terms = [term if term.count(batch) else None for term in self.rows.values()]
         states, head = student.answers.states, student.answers.head
+        importance = {term: row_weights(term, batch, states) for term in terms if term}
 
         def chunk(states: Float[Tensor, "rows dim"], targets: Int[Tensor, " rows"], rows: slice) -> Tensor:
             logits = head(states)
             soft = partial(teacher.answers.outcomes, rows, self.vocabulary) if teacher else _no_teacher
-            return torch.stack([term(logits, targets, soft) if term else logits.new_zeros(()) for term in terms])
+            values = [importance[t][rows] @ t(logits, targets, soft) if t else logits.new_zeros(()) for t in terms]
+            return torch.stack(values)
 
         if len(targets) <= CHUNK_ROWS:
             sums = chunk(states, targets, slice(0, len(targets)))
@@ -109,6 +111,15 @@ class Objective(nn.Module):
                 ]
             ).sum(dim=0)
         return dict(zip(self.rows, sums, strict=True))
+
+
+def row_weights(term: RowTerm, batch: Batch, states: Tensor) -> Float[Tensor, " answers"]:
+    """Return the weight of each answer row in a term, in float32 on the device of `states`."""
+    weights = term.record_weights(batch)
+    if weights is None:
+        return torch.ones(len(states), device=states.device)
+    tokens = (batch.answers != IGNORED).sum(dim=1)
+    return torch.tensor(weights, device=states.device).repeat_interleave(tokens.to(states.device))
 
 
 def _no_teacher(temperature: float) -> Outcomes:

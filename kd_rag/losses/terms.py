@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, nll_loss
+from torch.nn.functional import cosine_similarity
 
 from kd_rag.losses.heads import log_probabilities, with_rest
 from kd_rag.losses.sides import Needs, Outcomes, Side
@@ -31,10 +31,13 @@ class RowTerm(Protocol):
     def count(self, batch: Batch) -> int:
         """Return how many tokens it adds up over."""
 
+    def record_weights(self, batch: Batch) -> list[float] | None:
+        """Return the weight of each record's rows, None where all weigh 1."""
+
     def __call__(
         self, logits: Logits, targets: Int[Tensor, " answers"], teacher: Callable[[float], Outcomes]
-    ) -> Tensor:
-        """Return the sum over some rows; `teacher(temperature)` gives the teacher's outcomes there."""
+    ) -> Float[Tensor, " answers"]:
+        """Return the value of some rows; `teacher(temperature)` gives the teacher's outcomes there."""
 
 
 @runtime_checkable
@@ -53,23 +56,6 @@ class SideTerm(Protocol):
         """Return the sum over the batch."""
 
 
-class CrossEntropy:
-    """-log q(gold token); answers that the student drew itself are no gold and count nothing."""
-
-    def __init__(self, vocabulary: int) -> None:
-        self.vocabulary = vocabulary
-
-    def count(self, batch: Batch) -> int:
-        """Return the number of gold answer tokens."""
-        return 0 if batch.sampled else answer_tokens(batch)
-
-    def __call__(
-        self, logits: Logits, targets: Int[Tensor, " answers"], teacher: Callable[[float], Outcomes]
-    ) -> Tensor:
-        """Return the sum in nats."""
-        return nll_loss(log_probabilities(logits, self.vocabulary), targets, reduction="sum")
-
-
 class TokenKD:
     """T^2 times a divergence between teacher and student at temperature T, token by token (Hinton et al. 2015).
 
@@ -85,15 +71,18 @@ class TokenKD:
         """Return the number of answer tokens."""
         return answer_tokens(batch)
 
+    def record_weights(self, batch: Batch) -> None:
+        """Weigh all records alike."""
+
     def __call__(
         self, logits: Logits, targets: Int[Tensor, " answers"], teacher: Callable[[float], Outcomes]
-    ) -> Tensor:
-        """Return the sum in nats; where the teacher kept few ids, over these and the rest as one outcome."""
+    ) -> Float[Tensor, " answers"]:
+        """Return each row's value in nats; where the teacher kept few ids, over these and the rest as one outcome."""
         expected, kept = teacher(self.temperature)
         student = log_probabilities(logits, self.vocabulary, self.temperature)
         if kept is not None:
             student = with_rest(student, kept)
-        return self.temperature**2 * self.divergence(expected, student).sum()
+        return self.temperature**2 * self.divergence(expected, student)
 
 
 class LabelKD:

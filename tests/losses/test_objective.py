@@ -6,11 +6,12 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 from kd_rag import registry
 from kd_rag.losses import objective as objective_module
+from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.divergences import forward_kl
 from kd_rag.losses.heads import log_probabilities, with_rest
 from kd_rag.losses.objective import Objective
 from kd_rag.losses.sides import Needs, Side, StateRows, TopRows, together
-from kd_rag.losses.terms import CrossEntropy, HiddenStates, LabelKD, TokenKD, VisualTokens
+from kd_rag.losses.terms import HiddenStates, LabelKD, TokenKD, VisualTokens
 from kd_rag.types import IGNORED, Batch, InputError, Inputs
 
 VOCABULARY = 11

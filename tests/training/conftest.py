@@ -9,8 +9,8 @@ from kd_rag.config import Config, EvaluationConfig, TrainerConfig
 from kd_rag.data.collator import answer_ids
 from kd_rag.data.datamodule import Loaders
 from kd_rag.data.sampling import StepSampler
+from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.objective import Objective
-from kd_rag.losses.terms import CrossEntropy
 from kd_rag.models._lora import adapt
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.training.module import Distiller

@@ -8,8 +8,8 @@ import lightning as L  # noqa: N812
 import pytest
 import torch
 
+from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.objective import Objective
-from kd_rag.losses.terms import CrossEntropy
 from kd_rag.training.checkpoints import load_weights
 from kd_rag.types import InputError
 

@@ -9,9 +9,10 @@ from kd_rag.config import Config, EvaluationConfig, PromptConfig, PromptParts, T
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
 from kd_rag.data.sampling import StepSampler
+from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.divergences import forward_kl
 from kd_rag.losses.objective import Objective
-from kd_rag.losses.terms import CrossEntropy, LabelKD, TokenKD
+from kd_rag.losses.terms import LabelKD, TokenKD
 from kd_rag.models.qwen2_vl import Qwen2VL
 from kd_rag.scoring.readout import read
 from kd_rag.training.module import Distiller

@@ -1,0 +1,16 @@
+"""The `balance` section of the configuration: what training does for rare and for hard labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class BalanceConfig:
+    """All off at 0; `evaluation.prior_correction` is the remedy that needs no training."""
+
+    focal_gamma: float = 0.0
+    """Multiply cross-entropy by (1 - q)^focal_gamma, where q is the gold token's probability (Lin et al. 2017)."""
+    loss_beta: float = 0.0
+    """Weigh a record's cross-entropy by (1 - beta) / (1 - beta^n), n its label's records in train, scaled to mean 1
+    (Cui et al. 2019). Towards 1 all labels weigh alike; the usual values are 0.9 to 0.9999."""
