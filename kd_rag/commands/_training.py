@@ -11,6 +11,7 @@ from kd_rag.commands._models import build_model, model_identity, picture_store
 from kd_rag.commands._parts import Data, adjustment, build_preparation, label_trees, read_data
 from kd_rag.commands._run_folder import RunFolder, check_name, check_unchanged, data_facts
 from kd_rag.config import Config
+from kd_rag.data.balance import label_weights
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
 from kd_rag.data.prepare import Preparation
@@ -95,19 +96,22 @@ def _loaders(
     """Return the loaders, whose training examples hold what the student's or the teacher's prompts show."""
     own = config.student.prompt
     shown = own if teacher is None else either(own, teacher.prompt)
+    train, beta = data.records["train"], config.balance.sampling_beta
+    weights = label_weights(train, beta, "balance.sampling_beta")
     sampler = StepSampler(
-        records=len(data.records["train"]),
+        records=len(train),
         batch_size=config.trainer.batch_size,
         epochs=config.trainer.epochs,
         seed=config.run.seed,
         max_steps=config.trainer.max_steps,
         views=config.augment.views,
+        weights=[weights[record.task, record.label] for record in train] if beta else None,
     )
     return Loaders(
         Collator(model.processor, config.prompt, own, _teacher_collator(config, model, teacher)),
         evaluation=preparation.examples(data.records["valid"], "eval", own),
         evaluation_batch_size=config.evaluation.batch_size,
-        training=preparation.examples(data.records["train"], "train", shown),
+        training=preparation.examples(train, "train", shown),
         sampler=sampler,
         micro_batch_size=config.trainer.micro_batch_size,
         num_workers=config.trainer.num_workers,
