@@ -1,6 +1,9 @@
-"""What each term of distillation is worth on the bundled sample: several seeds, mean and standard deviation.
+"""What each term of distillation is worth: several seeds, mean and standard deviation.
 
-    python -m benchmarks.terms --folder runs/terms --out benchmarks/terms.json [--seeds 3] [--config FILE.yaml …]
+    python -m benchmarks.terms --folder runs/terms [--recipe sample] [--out FILE.json] [--seeds 3] [key.sub=value …]
+
+`--recipe mdsirc` takes the embedded small models to the challenge's records, which `data.train=`, `data.valid=` and
+`data.test=` name.
 
 For each seed a teacher is fitted, and students of every variant are trained for as many steps and scored on the test
 split. A run that is there already is not made again. Two runs go on at a time, a thread each.
@@ -20,8 +23,11 @@ from typing import Any
 
 from benchmarks.distill import table
 
-BASE = ("configs/demo/base.yaml",)
-STUDENT, TEACHER = "configs/demo/student.yaml", "configs/demo/teacher.yaml"
+RECIPES = {
+    "sample": ("configs/demo/base.yaml", "configs/demo/teacher.yaml", "configs/demo/student.yaml"),
+    "mdsirc": ("configs/mdsirc/base.yaml", "configs/mdsirc/small_teacher.yaml", "configs/mdsirc/small_student.yaml"),
+}
+"""What all runs share, the teacher's own and the students' own."""
 BARE = ("student.prompt.passages=false", "student.prompt.ocr=false")
 
 
@@ -44,13 +50,14 @@ def main() -> None:
     """Train what is missing, score it, print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the runs go")
+    parser.add_argument("--recipe", choices=RECIPES, default="sample")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/terms.json"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="for every run")
     args = parser.parse_args()
     seeds = range(args.seeds)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda seed: _run(args, f"teacher-{seed}", seed, "fit", TEACHER, ()), seeds))
+        list(pool.map(lambda seed: _run(args, f"teacher-{seed}", seed, "fit", ()), seeds))
         jobs = [(name, seed) for seed in seeds for name in VARIANTS]
         found = list(pool.map(lambda job: _student(args, *job), jobs))
     rows = [_row(name, [s for (n, _), s in zip(jobs, found, strict=True) if n == name]) for name in VARIANTS]
@@ -65,16 +72,16 @@ def _student(args: argparse.Namespace, variant: str, seed: int) -> dict[str, flo
     command = "distill" if any("_kd=" in change for change in changes) else "fit"
     teacher = (f"teacher.path={args.folder}/teacher-{seed}",) if command == "distill" else ()
     name = f"{variant.replace(',', '').replace(' ', '-')}-{seed}"
-    return _run(args, name, seed, command, STUDENT, (*teacher, *changes))
+    return _run(args, name, seed, command, (*teacher, *changes))
 
 
-def _run(
-    args: argparse.Namespace, name: str, seed: int, command: str, config: str, changes: tuple[str, ...]
-) -> dict[str, float]:
+def _run(args: argparse.Namespace, name: str, seed: int, command: str, changes: tuple[str, ...]) -> dict[str, float]:
     """Train and score a run that is not there yet, and return its scores."""
     folder = args.folder / name
     if not (folder / "predictions-test.jsonl").exists():
-        configs = [word for file in (*BASE, config) for word in ("--config", file)]
+        base, teacher, student = RECIPES[args.recipe]
+        own_recipe = teacher if name.startswith("teacher-") else student
+        configs = ["--config", base, "--config", own_recipe]
         own = [f"run.dir={args.folder}", f"run.name={name}", f"run.seed={seed}", *changes, *args.overrides]
         _kd_rag(command, *configs, *own)
         _kd_rag("evaluate", "--run", str(folder))
