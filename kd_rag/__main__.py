@@ -6,7 +6,8 @@ import sys
 
 from kd_rag.cli import main
 
-COMMANDS = {name: f"kd_rag.commands.{name}" for name in ("fit", "distill", "evaluate", "report", "data", "options")}
+_NAMES = ("fit", "distill", "evaluate", "predict", "export", "report", "data", "options")
+COMMANDS = {name: f"kd_rag.commands.{name}" for name in _NAMES}
 
 if __name__ == "__main__":
     sys.exit(main("python -m kd_rag", COMMANDS))

@@ -2,7 +2,7 @@
 
 A command is a module with a docstring (its help), `add_arguments(parser)` and `run(args)`; it imports heavy libraries
 inside `run` only, so that `--help` stays fast. Exit codes: 0 done, 2 the input or the configuration is
-wrong, 130 interrupted, 1 anything else.
+wrong, 3 done but for some records that were rejected (`run` returns it), 130 interrupted, 1 anything else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(program: str, commands: Mapping[str, str], argv: Sequence[str] | None =
     parser, argv = _parser(program, commands), list(sys.argv[1:] if argv is None else argv)
     args = _parse(parser, argv)
     try:
-        importlib.import_module(commands[args.command]).run(args)
+        code: int | None = importlib.import_module(commands[args.command]).run(args)
     except InputError as error:
         if args.verbose:
             traceback.print_exc()
@@ -37,7 +37,7 @@ def main(program: str, commands: Mapping[str, str], argv: Sequence[str] | None =
             traceback.print_exc()
         print(f"{program}: {type(error).__name__}: {error} (--verbose shows where)", file=sys.stderr)
         return 1
-    return 0
+    return code or 0
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

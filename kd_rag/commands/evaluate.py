@@ -4,6 +4,7 @@ With --run the run's own configuration is used and the scores go into its folder
 --out, since a run folder holds the scores of its own configuration. Examples:
   python -m kd_rag evaluate --run runs/demo/student
   python -m kd_rag evaluate --run runs/demo/student --out runs/demo/student-without-ocr tasks.image_scene.ocr.eval=false
+  python -m kd_rag evaluate --model exported/student --out runs/exported
   python -m kd_rag evaluate --config configs/demo/base.yaml --out runs/hub model.path=Qwen/Qwen2-VL-2B-Instruct
 """
 
@@ -17,6 +18,7 @@ from kd_rag.cli import add_config_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--run", metavar="RUN", help="a run folder; its best checkpoint is scored")
+    parser.add_argument("--model", metavar="DIR", help="an exported folder, scored with the recipe in it")
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"], help="default: test")
     parser.add_argument("--out", metavar="DIR", help="write the scores to this new folder instead of the run's")
     add_config_arguments(parser)
@@ -24,33 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and write `metrics.json` and `predictions-SPLIT.jsonl`."""
-    import json
     from pathlib import Path
 
-    from kd_rag import config as configuration
     from kd_rag.commands._evaluation import write_scores
     from kd_rag.commands._models import model_identity, open_model
     from kd_rag.commands._parts import adjustment, build_preparation, label_trees, read_data
     from kd_rag.commands._run_folder import RunFolder, data_facts
+    from kd_rag.commands._source import open_source
     from kd_rag.data.collator import Collator
     from kd_rag.data.datamodule import Loaders
     from kd_rag.training.module import Distiller
     from kd_rag.training.trainer import evaluating
     from kd_rag.types import InputError
 
-    if args.run and not (Path(args.run) / "config.yaml").is_file():
-        raise InputError(f"--run {args.run}: is no run folder (it has no config.yaml)")
     if not args.out and (not args.run or args.config or args.overrides):
         raise InputError("--out DIR is needed: without it scores go into the folder of an unchanged --run")
-    files = [f"{args.run}/config.yaml"] * bool(args.run) + args.config
-    config = configuration.load(files, args.overrides)
+    source = open_source(args)
+    config = source.config
     folder = Path(args.out or args.run)
     if args.out:
         if folder.exists():
             raise InputError(f"{folder}: exists; choose another --out")
         config.run.dir, config.run.name, config.run.resume = str(folder.parent), folder.name, False
     data = read_data(config, [args.split, "train"] if args.out else [args.split])
-    model = open_model(args.run or config.model["path"], config)
+    model = open_model(source.path, config)
     preparation = build_preparation(config, data.tasks)
     collator = Collator(model.processor, config.prompt, config.student.prompt)
     loaders = Loaders(
@@ -60,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
     )
     facts = data_facts(data.files, data.records["train"]) if args.out else {}
     # The prior is that of the labels a run was trained on, wherever it is scored.
-    known = json.loads((Path(args.run) / "run.json").read_text(encoding="utf-8")) if args.run else facts
-    adjust = adjustment(config, known["train_label_counts"])
+    known = facts["train_label_counts"] if source.train_label_counts is None else source.train_label_counts
+    adjust = adjustment(config, known)
     module = Distiller(model, label_trees(model.processor, data.tasks), config, adjust=adjust)
     evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
     if args.out:
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
             **facts,
             knowledge_snapshot=preparation.retriever.snapshot,
             leaks=loaders.evaluation.leaks,
-            model=model_identity(args.run or config.model["path"], config),
+            model=model_identity(source.path, config),
             trainable_parameters=0,
         )
     write_scores(folder, args.split, module)

@@ -89,6 +89,12 @@ class Collator:
         encoded = [self.encode(e) for e in examples]
         return Batch(_examples(encoded), self._inputs(encoded), torch.empty(len(encoded), 0, dtype=torch.long))
 
+    def prompts_by_length(self, examples: Sequence[Example], size: int) -> list[Batch]:
+        """Return batches of `size` prompts without answers, alike lengths together."""
+        encoded = sorted(map(self.encode, examples), key=lambda one: len(one.prompt))
+        parts = [encoded[i : i + size] for i in range(0, len(encoded), size)]
+        return [Batch(_examples(p), self._inputs(p), torch.empty(len(p), 0, dtype=torch.long)) for p in parts]
+
     def micro_batches(self, examples: Sequence[Example], size: int) -> list[Batch]:
         """Return one optimiser step's examples with their answers, `size` at a time, alike lengths together."""
         encoded = sorted(zip(map(self.encode, examples), examples, strict=True), key=lambda pair: len(pair[0].prompt))

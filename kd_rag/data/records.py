@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -20,47 +21,67 @@ from kd_rag.pictures import MAX_PIXELS, load_picture
 from kd_rag.types import InputError, Record
 
 
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """An entry of a record file that is no record; `id` is None where it could not be read."""
+
+    path: Path
+    place: str
+    id: str | None
+    faults: tuple[str, ...]
+
+    def sentences(self) -> list[str]:
+        """Return each fault with where it is."""
+        identity = "" if self.id is None else f", id {self.id!r}"
+        return [f"{self.path}: {self.place}{identity}: {fault}" for fault in self.faults]
+
+
 def read_records(path: Path, *, decode: bool = False) -> list[Record]:
     """Return the records of a file in order; `decode` checks every pixel and not the pictures' headers alone.
 
     Raises InputError with the first fault.
     """
     records = []
-    for found in _examine(path, decode):
-        if isinstance(found, str):
-            raise InputError(found)
+    for found in examine(path, decode=decode):
+        if isinstance(found, BadRecord):
+            raise InputError(found.sentences()[0])
         records.append(found)
     return records
 
 
 def find_faults(path: Path) -> list[str]:
     """Return every fault of a file, its pictures decoded; an empty list means that the file can be used."""
-    return [found for found in _examine(path, decode=True) if isinstance(found, str)]
+    faults: list[str] = []
+    try:
+        for found in examine(path, decode=True):
+            faults += found.sentences() if isinstance(found, BadRecord) else []
+    except InputError as fault:
+        faults.append(str(fault))
+    return faults
 
 
-def _examine(path: Path, decode: bool) -> Iterator[Record | str]:
-    """Yield a Record for each good entry of a file, and every fault of each bad one."""
+def examine(path: Path, *, decode: bool) -> Iterator[Record | BadRecord]:
+    """Yield, in the file's order, a Record for each good entry and a BadRecord for each other one.
+
+    Raises InputError when the file cannot be read or holds no entries.
+    """
     folder, empty = Path(os.path.realpath(path.parent)), True
     places: dict[str, str] = {}
-    try:
-        for entry in read_entries(path):
-            empty, draft, faults = False, entry.draft, list(entry.faults)
-            where = f"{path}: {entry.place}"
-            if draft is not None:
-                identity = draft.id or f"{path.stem}-{entry.number}"
-                where += f", id {identity!r}"
-                images = _find_pictures(draft, folder, decode, faults)
-                if identity in places:
-                    faults.append(f"{places[identity]} has the same id; give every record its own")
-                places.setdefault(identity, entry.place)
-                if not faults:
-                    yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata)
-            yield from (f"{where}: {fault}" for fault in faults)
-    except InputError as fault:
-        yield str(fault)
-        return
+    for entry in read_entries(path):
+        empty, draft, faults = False, entry.draft, list(entry.faults)
+        identity = None
+        if draft is not None:
+            identity = draft.id or f"{path.stem}-{entry.number}"
+            images = _find_pictures(draft, folder, decode, faults)
+            if identity in places:
+                faults.append(f"{places[identity]} has the same id; give every record its own")
+            places.setdefault(identity, entry.place)
+            if not faults:
+                yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata)
+        if faults:
+            yield BadRecord(path, entry.place, identity, tuple(faults))
     if empty:
-        yield f"{path}: holds no records; write one JSON object a line, or one array of objects"
+        raise InputError(f"{path}: holds no records; write one JSON object a line, or one array of objects")
 
 
 def _find_pictures(draft: Draft, folder: Path, decode: bool, faults: list[str]) -> tuple[Path, ...]:

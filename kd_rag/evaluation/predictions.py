@@ -47,8 +47,13 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8", newline="\n") as file:
         for prediction in predictions:
-            file.write(json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False) + "\n")
+            file.write(as_line(prediction))
     partial.replace(path)
+
+
+def as_line(prediction: Prediction) -> str:
+    """Return a prediction as JSON with its line's end."""
+    return json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_predictions(path: Path) -> list[Prediction]:

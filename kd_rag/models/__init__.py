@@ -7,6 +7,7 @@ the house reads states, asks the head for rows, and knows nothing of the family'
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class VisionLanguageModel(Protocol):
 
     def lora_targets(self, vision: bool) -> str:
         """Return a regular expression of the layers that adapters go to, with `vision` the vision tower's too."""
+
+    def save(self, folder: Path, dtype: str) -> None:
+        """Write network, as `dtype`, and processor as a folder that the family's library loads alone."""
 
     def identity(self) -> dict[str, str]:
         """Return what names the base weights: path and digest, or path and commit."""

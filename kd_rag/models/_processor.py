@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -49,6 +50,13 @@ class PromptProcessor:
     def pixel_limits(self) -> tuple[int, int]:
         """Return the fewest and the most pixels that a picture is resized to."""
         return self._size["shortest_edge"], self._size["longest_edge"]
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer, the template and the picture preprocessor, which has our pixel limits from then on."""
+        pictures = self._processor.image_processor
+        pictures.size = dict(self._size)
+        pictures.min_pixels, pictures.max_pixels = self.pixel_limits()
+        self._processor.save_pretrained(folder)
 
     def render(self, messages: Sequence[dict[str, Any]]) -> str:
         """Fill the chat template, ending where the assistant's answer begins."""

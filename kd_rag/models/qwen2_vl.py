@@ -147,6 +147,12 @@ class Qwen2VL(nn.Module):
         """Return the path with the digest of a folder's config and weights, or with the commit of a hub id."""
         return _loading.identity(self.path, self.config)
 
+    def save(self, folder: Path, dtype: str) -> None:
+        """Write a folder that the library loads alone, its weights as `dtype`; adapters must have been merged."""
+        assert not isinstance(self.network, PeftModel)
+        self.network.to(getattr(torch, dtype)).save_pretrained(folder)
+        self.processor.save(folder)
+
     def _tokens_and_pictures(self, ids: Tensor, inputs: Inputs) -> dict[str, Any]:
         """Return ids and patches as the network takes them, or, where pictures are kept, the embeddings of both."""
         if self._kept_pictures is None or inputs.pixel_values is None:

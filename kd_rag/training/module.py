@@ -110,11 +110,17 @@ class Distiller(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the label probabilities of a prompt batch."""
-        trees = [self.trees[e.task.name] for e in batch.examples]
-        found = label_log_likelihoods(self.model, batch.inputs, trees)
+        self.predict_step(batch)
+
+    def predict_step(self, batch: Batch) -> int:
+        """Collect them, and return how many."""
+        found = label_log_likelihoods(
+            self.model, batch.inputs, trees := [self.trees[e.task.name] for e in batch.examples]
+        )
         for example, tree, scores in zip(batch.examples, trees, found, strict=True):
             final = self.adjust(scores, tree, example.task.name) if self.adjust else scores
             self.predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist()))
+        return len(trees)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of the evaluation before."""
@@ -124,8 +130,8 @@ class Distiller(L.LightningModule):
         """Score what was collected, over all processes, and log it."""
         self.predictions = gathered(self.trainer, self.predictions)
         labels = {task: tree.labels for task, tree in self.trees.items()}
-        evaluation = self.config.evaluation
-        self.scores = score(self.predictions, labels, evaluation.bootstrap_samples, self.config.run.seed)
+        samples = self.config.evaluation.bootstrap_samples
+        self.scores = score(self.predictions, labels, samples, self.config.run.seed)
         self.log("valid/average_score", self.scores["average_score"], prog_bar=True)
         for task, scores in self.scores["tasks"].items():
             for name in ("accuracy", "weighted_f1", "macro_f1", "nll", "ece"):
@@ -150,8 +156,7 @@ class Distiller(L.LightningModule):
     def _optimizer_and_schedule(self) -> tuple[LightningOptimizer, LRScheduler]:
         """Return what `configure_optimizers` made, one of each."""
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
-        assert isinstance(optimizer, LightningOptimizer)
-        assert isinstance(schedule, LRScheduler)
+        assert isinstance(optimizer, LightningOptimizer) and isinstance(schedule, LRScheduler)  # noqa: PT018
         return optimizer, schedule
 
     def _with_drawn_answers(self, step: Sequence[Batch]) -> list[Batch]:

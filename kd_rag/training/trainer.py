@@ -50,13 +50,14 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
     )
 
 
-def evaluating(config: TrainerConfig) -> L.Trainer:
-    """Return a trainer that only scores and writes nothing."""
+def evaluating(config: TrainerConfig, *, bar: bool = True) -> L.Trainer:
+    """Return a trainer that only scores and writes nothing, with a progress bar of its own or without."""
     return L.Trainer(
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        callbacks=[TQDMProgressBar()],
+        callbacks=[TQDMProgressBar()] if bar else [],
+        enable_progress_bar=bar,
         precision=config.precision,  # type: ignore[arg-type]
         accelerator=config.accelerator,
         devices=1,

@@ -1,0 +1,58 @@
+"""A file of predictions that grows line by line and outlives a kill.
+
+Beside `FILE` stands `FILE.source.json`, which says what the lines were made of: a file of another input, model or
+configuration is never continued. In: predictions in input order. Out: the lines, each record once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kd_rag.evaluation.predictions import Prediction, as_line, read_predictions
+from kd_rag.types import InputError
+
+
+class Journal:
+    """Predictions in the file `path`; `finished` are the ids that were there when it was opened."""
+
+    def __init__(self, path: Path, finished: list[str]) -> None:
+        self.path = path
+        self.finished = finished
+
+    @classmethod
+    def open(cls, path: Path, source: Mapping[str, Any]) -> Journal:
+        """Begin a file, or continue one whose `source` (JSON values) is the same.
+
+        A half-written last line is cut. Raises InputError naming the part of `source` that differs.
+        """
+        beside = path.with_name(path.name + ".source.json")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = beside.with_name(beside.name + ".partial")
+            partial.write_text(json.dumps(source, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            partial.replace(beside)
+            path.touch()
+            return cls(path, [])
+        if not beside.is_file():
+            raise InputError(
+                f"{path}: exists, and {beside.name}, which says what it was made of, does not; move it away"
+            )
+        before = json.loads(beside.read_text(encoding="utf-8"))
+        wanted = json.loads(json.dumps(source))
+        for key in sorted(before.keys() | wanted.keys()):
+            if before.get(key) != wanted.get(key):
+                raise InputError(
+                    f"{path}: was begun with {key} {before.get(key)!r}, now it is {wanted.get(key)!r}; choose another "
+                    "--out, or delete the file to begin again"
+                )
+        with path.open("rb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+        return cls(path, [prediction.id for prediction in read_predictions(path)])
+
+    def append(self, predictions: Iterable[Prediction]) -> None:
+        """Write complete lines behind the others."""
+        with self.path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write("".join(map(as_line, predictions)))
