@@ -114,9 +114,8 @@ class Distiller(L.LightningModule):
 
     def predict_step(self, batch: Batch) -> int:
         """Collect them, and return how many."""
-        found = label_log_likelihoods(
-            self.model, batch.inputs, trees := [self.trees[e.task.name] for e in batch.examples]
-        )
+        trees = [self.trees[e.task.name] for e in batch.examples]
+        found = label_log_likelihoods(self.model, batch.inputs, trees)
         for example, tree, scores in zip(batch.examples, trees, found, strict=True):
             final = self.adjust(scores, tree, example.task.name) if self.adjust else scores
             self.predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist()))
@@ -130,8 +129,7 @@ class Distiller(L.LightningModule):
         """Score what was collected, over all processes, and log it."""
         self.predictions = gathered(self.trainer, self.predictions)
         labels = {task: tree.labels for task, tree in self.trees.items()}
-        samples = self.config.evaluation.bootstrap_samples
-        self.scores = score(self.predictions, labels, samples, self.config.run.seed)
+        self.scores = score(self.predictions, labels, self.config.evaluation.bootstrap_samples, self.config.run.seed)
         self.log("valid/average_score", self.scores["average_score"], prog_bar=True)
         for task, scores in self.scores["tasks"].items():
             for name in ("accuracy", "weighted_f1", "macro_f1", "nll", "ece"):
