@@ -44,11 +44,9 @@ def export(folder: Path, out: Path) -> float:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     difference = float((_logits(model, run.config) - before).abs().max())
+    model.save(partial, dtype)
     if dtype == "float32":  # any other dtype rounds the weights that are written
-        model.save(partial, dtype)
         difference = max(difference, _difference(partial, run.config, before))
-    else:
-        model.save(partial, dtype)
     assert difference <= TOLERANCE, f"merged logits differ from the run's by {difference}"
     recipe = dataclasses.replace(run.config, lora=None, model={**run.config.model, "path": str(out), "quantised": "no"})
     configuration.save(recipe, partial / RECIPE)
