@@ -6,16 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from kd_rag.commands._run_folder import write_json
-from kd_rag.evaluation.predictions import write_predictions
+from kd_rag.evaluation.calibration import details
+from kd_rag.evaluation.predictions import read_predictions, write_predictions
 from kd_rag.training.module import Distiller
 
 
-def write_scores(folder: Path, split: str, module: Distiller) -> None:
-    """Write `metrics.json` and `predictions-SPLIT.jsonl` and print the scores."""
+def write_scores(folder: Path, split: str, module: Distiller, **facts: Any) -> None:
+    """Write `metrics.json`, with `facts` beside the scores, and `predictions-SPLIT.jsonl`, and print the scores.
+
+    Where the folder holds predictions of valid and another split is scored, the temperature is fitted on these.
+    """
     write_predictions(folder / f"predictions-{split}.jsonl", module.predictions)
-    write_json(folder / "metrics.json", {"split": split, **module.scores})
+    held_out = folder / "predictions-valid.jsonl"
+    valid = read_predictions(held_out) if split != "valid" and held_out.exists() else None
+    labels = {task: tree.labels for task, tree in module.trees.items()}
+    for task, found in details(module.predictions, labels, valid).items():
+        module.scores["tasks"][task] |= found
+    write_json(folder / "metrics.json", {"split": split, **module.scores, **facts})
     print(_table(split, module.scores))
+    for task, scores in module.scores["tasks"].items():
+        if "temperature_scaling" in scores:
+            print(_scaling(task, scores["temperature_scaling"]))
     print(f"scores: {folder / 'metrics.json'}")
+
+
+def _scaling(task: str, scaling: dict[str, Any]) -> str:
+    before, after = scaling["before"], scaling["after"]
+    return (
+        f"{task}: temperature {scaling['temperature']:.2f} of valid takes NLL from {before['nll']:.3f} to "
+        f"{after['nll']:.3f}, ECE from {before['ece']:.3f} to {after['ece']:.3f}"
+    )
 
 
 def _table(split: str, scores: dict[str, Any]) -> str:

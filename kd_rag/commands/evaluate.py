@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Score and write `metrics.json` and `predictions-SPLIT.jsonl`."""
     from pathlib import Path
+    from statistics import median
 
     from kd_rag.commands._evaluation import write_scores
     from kd_rag.commands._models import model_identity, open_model
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag.commands._source import open_source
     from kd_rag.data.collator import Collator
     from kd_rag.data.datamodule import Loaders
+    from kd_rag.training.callbacks import Stopwatch
     from kd_rag.training.module import Distiller
     from kd_rag.training.trainer import evaluating
     from kd_rag.types import InputError
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
     known = facts["train_label_counts"] if source.train_label_counts is None else source.train_label_counts
     adjust = adjustment(config, known)
     module = Distiller(model, label_trees(model.processor, data.tasks), config, adjust=adjust)
-    evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
+    watch = Stopwatch()
+    evaluating(config.trainer, watch).validate(module, loaders.val_dataloader(), verbose=False)
     if args.out:
         RunFolder.make(config, "evaluate").note(
             **facts,
@@ -71,4 +74,10 @@ def run(args: argparse.Namespace) -> None:
             model=model_identity(source.path, config),
             trainable_parameters=0,
         )
-    write_scores(folder, args.split, module)
+    speed = {
+        "batch_size": config.evaluation.batch_size,
+        "records_per_second": len(module.predictions) / watch.seconds,
+        "median_batch_seconds": median(watch.batch_seconds),
+    }
+    write_scores(folder, args.split, module, speed=speed)
+    print(f"speed: {speed['records_per_second']:.2f} records/s in batches of {speed['batch_size']}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 from torchmetrics.functional.classification import binary_calibration_error
 
@@ -32,20 +32,33 @@ def score(
     score is 100 times its weighted F1, and the average score is the mean of these. Raises InputError naming
     the record whose task, label or probabilities do not fit.
     """
-    rows: dict[str, list[tuple[str, list[float]]]] = {name: [] for name in tasks}
+    if not predictions:
+        raise InputError("there is no record to score; give at least one labelled record")
+    scored = {
+        name: score_task(tasks[name], [tasks[name][g] for g in gold], probabilities, bootstrap_samples, seed)
+        for name, (gold, probabilities) in by_task(predictions, tasks).items()
+    }
+    scores = {f"{name}_score": 100 * task["weighted_f1"] for name, task in scored.items()}
+    return {"tasks": scored, **scores, "average_score": fmean(scores.values())}
+
+
+def by_task(
+    predictions: Sequence[Prediction], tasks: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n labels"]]]:
+    """Return, for each task with a prediction, the gold columns and the probabilities, in the order of its labels.
+
+    Raises InputError naming the record whose task, label or probabilities do not fit.
+    """
+    rows: dict[str, list[tuple[int, list[float]]]] = {name: [] for name in tasks}
     for prediction in predictions:
         if prediction.task not in tasks:
             raise InputError(f"record {prediction.id!r}: task {prediction.task!r} is none of {list(tasks)}")
         rows[prediction.task].append(_gold_and_row(prediction, tasks[prediction.task]))
-    if not predictions:
-        raise InputError("there is no record to score; give at least one labelled record")
-    scored = {
-        name: score_task(tasks[name], [g for g, _ in found], np.array([p for _, p in found]), bootstrap_samples, seed)
+    return {
+        name: (np.array([g for g, _ in found]), np.array([p for _, p in found], dtype=np.float64))
         for name, found in rows.items()
         if found
     }
-    scores = {f"{name}_score": 100 * task["weighted_f1"] for name, task in scored.items()}
-    return {"tasks": scored, **scores, "average_score": fmean(scores.values())}
 
 
 def score_task(
@@ -58,28 +71,33 @@ def score_task(
     """Score one task; `labels` are in prompt order and name the columns of `probabilities`.
 
     The predicted label is the likeliest, the first in prompt order among equals. F1 is scikit-learn's with
-    `zero_division=0`; the macro average runs over the labels that occur in `gold` or are predicted. `nll` is
-    the mean of -log p(gold) in nats, with p no smaller than float64's epsilon, as in scikit-learn's log loss.
+    `zero_division=0`; the macro average runs over the labels that occur in `gold` or are predicted.
     """
     assert probabilities.shape == (len(gold), len(labels)), f"{probabilities.shape} for {len(gold)} records"
     probabilities = probabilities.astype(np.float64)
     predicted = [labels[i] for i in probabilities.argmax(axis=1)]
     right = np.array([g == p for g, p in zip(gold, predicted, strict=True)])
-    p_gold = probabilities[np.arange(len(gold)), [labels.index(g) for g in gold]]
+    columns = np.array([labels.index(g) for g in gold])
     low, high = bootstrap_weighted_f1(gold, predicted, bootstrap_samples, seed)
     return {
         "n": len(gold),
         "accuracy": float(accuracy_score(gold, predicted)),
         "weighted_f1": float(f1_score(gold, predicted, average="weighted", zero_division=0)),
         "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
-        "nll": float(-np.log(p_gold.clip(min=np.finfo(np.float64).eps)).mean()),
-        "ece": _calibration_error(probabilities.max(axis=1), right),
+        "nll": log_loss(probabilities, columns),
+        "ece": calibration_error(probabilities.max(axis=1), right),
         "weighted_f1_ci95": [low, high],
         "per_label": _per_label(labels, gold, predicted),
     }
 
 
-def _calibration_error(confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> float:
+def log_loss(probabilities: Float[np.ndarray, "n labels"], gold: Int[np.ndarray, " n"]) -> float:
+    """Return the mean of -log p(gold column) in nats, with p no smaller than float64's epsilon, as in scikit-learn."""
+    p_gold = probabilities[np.arange(len(gold)), gold]
+    return float(-np.log(p_gold.clip(min=np.finfo(np.float64).eps)).mean())
+
+
+def calibration_error(confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> float:
     """Return the expected calibration error of the predicted labels (Naeini et al. 2015; Guo et al. 2017).
 
     Records fall by the probability of their predicted label into 15 bins [k/15, (k+1)/15), the last of which
@@ -99,8 +117,8 @@ def _per_label(labels: Sequence[str], gold: Sequence[str], predicted: Sequence[s
     }
 
 
-def _gold_and_row(prediction: Prediction, labels: Sequence[str]) -> tuple[str, list[float]]:
-    """Return a prediction's gold label and its probabilities in the order of `labels`."""
+def _gold_and_row(prediction: Prediction, labels: Sequence[str]) -> tuple[int, list[float]]:
+    """Return the column of a prediction's gold label and its probabilities in the order of `labels`."""
     if prediction.label is None:
         raise InputError(f"record {prediction.id!r} has no label; scores need one (`predict` works without)")
     if prediction.label not in labels:
@@ -108,4 +126,4 @@ def _gold_and_row(prediction: Prediction, labels: Sequence[str]) -> tuple[str, l
     missing = [label for label in labels if label not in prediction.probabilities]
     if missing:
         raise InputError(f"record {prediction.id!r}: there is no probability for label {missing[0]!r}")
-    return prediction.label, [prediction.probabilities[label] for label in labels]
+    return labels.index(prediction.label), [prediction.probabilities[label] for label in labels]

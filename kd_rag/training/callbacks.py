@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,6 +37,32 @@ class EvaluationLog(L.Callback):
             line = {"step": trainer.global_step, "epoch": round(epoch, 4), **module.scores}
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class Stopwatch(L.Callback):
+    """Measure an evaluation: the whole with the making of batches in `seconds`, each batch's pass of the model alone.
+
+    A batch's time has the device's work in it, since predictions are read back before the batch ends.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.batch_seconds: list[float] = []
+        self._began = self._batch_began = 0.0
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Start both."""
+        self._began = time.perf_counter()
+
+    def on_validation_batch_start(self, *args: Any) -> None:
+        """Start a batch."""
+        self._batch_began = time.perf_counter()
+
+    def on_validation_batch_end(self, *args: Any) -> None:
+        """Stop a batch."""
+        now = time.perf_counter()
+        self.batch_seconds.append(now - self._batch_began)
+        self.seconds = now - self._began
 
 
 class Checkpoints(L.Callback):

@@ -50,13 +50,13 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
     )
 
 
-def evaluating(config: TrainerConfig, *, bar: bool = True) -> L.Trainer:
+def evaluating(config: TrainerConfig, *callbacks: L.Callback, bar: bool = True) -> L.Trainer:
     """Return a trainer that only scores and writes nothing, with a progress bar of its own or without."""
     return L.Trainer(
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        callbacks=[TQDMProgressBar()] if bar else [],
+        callbacks=[TQDMProgressBar(), *callbacks] if bar else list(callbacks),
         enable_progress_bar=bar,
         precision=config.precision,  # type: ignore[arg-type]
         accelerator=config.accelerator,
