@@ -13,6 +13,7 @@ from typing import Any
 
 from kd_rag.evaluation import tables
 from kd_rag.evaluation.baselines import majority_class
+from kd_rag.evaluation.comparison import compare
 from kd_rag.evaluation.metrics import score
 from kd_rag.evaluation.runs import Run, read_run
 from kd_rag.evaluation.tables import Rows, Scored
@@ -22,6 +23,11 @@ SCORES_LEGEND = """\
 A task's score is 100 × weighted F1, with its 95% bootstrap interval over the records; average is the mean of
 the tasks' scores. nll (mean −log p of the gold label, in nats) and ece (expected calibration error, 15 bins) are
 means over the tasks too. The majority class is that of the training set, scored on the same records."""
+
+COMPARISON_LEGEND = """\
+A difference is that of 100 × weighted F1, with the 95% interval and two-sided p of a bootstrap that
+draws the same records for both runs; it is within noise where the interval holds 0. McNemar's exact p is of the
+records that one run alone has right."""
 
 
 def write_report(runs: Sequence[Path], out: Path) -> str:
@@ -40,6 +46,7 @@ def write_report(runs: Sequence[Path], out: Path) -> str:
     scores = tables.score_table(scored)
     sections = {
         "Scores": [_markdown(scores), SCORES_LEGEND, *_records_warning(named), _noise_note(scored)],
+        "Compared with the first run": [*_comparisons(named)],
         "Weakest labels": [_markdown(tables.weakest_labels(named))],
         "Configuration differences": [_markdown(tables.configuration_differences(named))],
         "Most confident errors": [_markdown(tables.confident_errors(named))],
@@ -55,6 +62,21 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
     names = [run.folder.resolve().name for run in runs]
     unique = names if len(set(names)) == len(runs) else [str(run.folder) for run in runs]
     return dict(zip(unique, runs, strict=True))
+
+
+def _comparisons(named: Mapping[str, Run]) -> list[str]:
+    """Compare each run on the first one's records with the first; the others are named in a line."""
+    (first, base), *others = named.items()
+    same = {name: run for name, run in others if _records(run) == _records(base)}
+    settings = base.config
+    found = {
+        name: compare([base.predictions], [run.predictions], settings.evaluation.bootstrap_samples, settings.run.seed)
+        for name, run in same.items()
+    }
+    left = [name for name, _ in others if name not in same]
+    note = [f"Not compared, being scored on other records: {_cell(', '.join(left))}."] if left else []
+    legend = f"The first run is {_cell(first)}. {COMPARISON_LEGEND}"
+    return [_markdown(tables.comparison_table(found)), *([legend] if found else []), *note]
 
 
 def _majority_rows(named: Mapping[str, Run]) -> list[Scored]:

@@ -27,13 +27,13 @@ def bootstrap_weighted_f1(
     cells, counts = np.unique(np.array([gold, predicted]), axis=1, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(len(gold), counts / len(gold), size=samples)
     is_gold, is_predicted = (cells[side][:, None] == np.array(labels) for side in (0, 1))
-    scores = _weighted_f1(draws @ is_gold, draws @ is_predicted, draws @ (is_gold & is_predicted))
+    scores = weighted_f1(draws @ is_gold, draws @ is_predicted, draws @ (is_gold & is_predicted))
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(scores, [tail, 100 - tail])
     return float(low), float(high)
 
 
-def _weighted_f1(
+def weighted_f1(
     support: Int[np.ndarray, "samples labels"],
     claimed: Int[np.ndarray, "samples labels"],
     hits: Int[np.ndarray, "samples labels"],

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from kd_rag import config
+from kd_rag.evaluation.comparison import Comparison
 from kd_rag.evaluation.runs import Run
 
 Rows = list[list[str]]
@@ -43,6 +44,30 @@ def score_table(scored: Sequence[Scored]) -> Rows:
     tasks = list(dict.fromkeys(task for row in scored for task in row.metrics["tasks"]))
     head = ["run", "kind", "records", *tasks, "average", "nll", "ece", "trainable parameters", "wall time"]
     return [head] + [_score_row(row, tasks) for row in scored]
+
+
+def comparison_table(found: Mapping[str, Mapping[str, Comparison]]) -> Rows:
+    """Lay out how each named run compares with the first, task by task."""
+    rows = [
+        [
+            "run",
+            "task",
+            "difference",
+            "95% interval",
+            "p",
+            "only first right",
+            "only this right",
+            "McNemar p",
+            "verdict",
+        ]
+    ]
+    for name, tasks in found.items():
+        for task, c in tasks.items():
+            exact = ABSENT if c.mcnemar_p is None else f"{c.mcnemar_p:.3f}"
+            interval = f"{100 * c.low:+.1f} to {100 * c.high:+.1f}"
+            counts = [str(c.only_first), str(c.only_second)]
+            rows.append([name, task, f"{100 * c.difference:+.1f}", interval, f"{c.p:.3f}", *counts, exact, c.verdict])
+    return rows
 
 
 def weakest_labels(named: Mapping[str, Run]) -> Rows:

@@ -53,6 +53,7 @@ def test_page_holds_the_tables_in_the_order_given(teacher, student, tmp_path):
     assert [line for line in page.splitlines() if line.startswith("#")] == [
         "# Report",
         "## Scores",
+        "## Compared with the first run",
         "## Weakest labels",
         "## Configuration differences",
         "## Most confident errors",
@@ -62,6 +63,16 @@ def test_page_holds_the_tables_in_the_order_given(teacher, student, tmp_path):
     assert lines[3].startswith("| teacher | fit | 60 test |")
     widths = {line.replace("\\|", "").count("|") for line in lines[:5]}
     assert widths == {11}, "every row has the head's columns"
+
+
+def test_runs_are_compared_with_the_first(teacher, student, tmp_path):
+    """A student half wrong is told as worse, and by records that both were asked."""
+    write_report([teacher, student], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    intent, scene = section(page, "Compared with the first run").splitlines()[2:4]
+    assert intent.startswith("| student | intent | -")
+    assert intent.endswith("| 20 | 1 | 0.000 | worse |")
+    assert scene.endswith("| 2 | 0 | 0.500 | within noise |")
 
 
 def test_overlapping_intervals_are_called_noise(teacher, student, tmp_path):
