@@ -24,7 +24,7 @@ from kd_rag.config import Config
 from kd_rag.data.collator import Collator
 from kd_rag.data.formats import read_entries
 from kd_rag.data.prepare import Preparation
-from kd_rag.data.records import BadRecord, examine
+from kd_rag.data.records import examine
 from kd_rag.data.tasks import resolve_tasks
 from kd_rag.evaluation.journal import Journal
 from kd_rag.evaluation.predictions import Prediction
@@ -97,7 +97,7 @@ def predict_file(predictor: Predictor, path: Path, out: Path, rejects: Path, *, 
     # The same input and source give the same order, so only the number of finished lines matters.
     finished, written, size = len(journal.finished), 0, WINDOW_BATCHES * predictor.config.evaluation.batch_size
     with rejects.open("w", encoding="utf-8") as rejected, tqdm(total=entries, unit="record", desc="predict") as bar:
-        good = _Good(examine(path, decode=True), predictor, rejected, strict)
+        good = _Good(path, predictor, rejected, strict)
         while window := list(islice(good, size)):
             missing = max(0, finished - written)
             if missing < len(window):
@@ -111,10 +111,11 @@ def predict_file(predictor: Predictor, path: Path, out: Path, rejects: Path, *, 
 
 
 class _Good(Iterator[Record]):
-    """The records that can be labelled; the others are written to `rejects` on the way."""
+    """The records of `path` that can be labelled; the others are written to `rejects` on the way."""
 
-    def __init__(self, found: Iterator[Record | BadRecord], predictor: Predictor, rejects: Any, strict: bool) -> None:
-        self._found, self._tasks, self._rejects, self._strict = found, predictor.config.tasks, rejects, strict
+    def __init__(self, path: Path, predictor: Predictor, rejects: Any, strict: bool) -> None:
+        self._path, self._found = path, examine(path, decode=True)
+        self._tasks, self._rejects, self._strict = predictor.config.tasks, rejects, strict
         self.rejected = 0
 
     def __next__(self) -> Record:
@@ -129,7 +130,7 @@ class _Good(Iterator[Record]):
             else:
                 place, reasons = found.place, list(found.faults)
             if self._strict:
-                raise InputError(f"{place or 'record'} {identity!r}: {reasons[0]}")
+                raise InputError(f"{self._path}, {place or f'record {identity!r}'}: {reasons[0]}")
             self.rejected += 1
             line = {"id": identity, "place": place, "reasons": reasons}
             self._rejects.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -106,7 +106,9 @@ def test_bad_records_are_named_and_strict_stops(shop):
     rejected = [json.loads(row) for row in (shop / "mixed.out.rejected.jsonl").read_text().splitlines()]
     assert [(row["id"], row["place"]) for row in rejected] == [(None, "line 2"), ("valid1", None)]
     assert "task 'other' is not one of the model's: intent" in rejected[1]["reasons"]
-    assert command("predict", "--strict", "--run", shop / "run", mixed, "--out", shop / "strict").returncode == 2
+    done = command("predict", "--strict", "--run", shop / "run", mixed, "--out", shop / "strict")
+    assert done.returncode == 2
+    assert f"{mixed}, line 2: " in done.stderr
 
 
 @pytest.mark.slow
