@@ -11,8 +11,8 @@ from kd_rag.evaluation.predictions import read_predictions, write_predictions
 from kd_rag.training.module import Distiller
 
 
-def write_scores(folder: Path, split: str, module: Distiller, **facts: Any) -> None:
-    """Write `metrics.json`, with `facts` beside the scores, and `predictions-SPLIT.jsonl`, and print the scores.
+def write_scores(folder: Path, split: str, module: Distiller) -> None:
+    """Write `metrics.json` and `predictions-SPLIT.jsonl`, and print the scores.
 
     Where the folder holds predictions of valid and another split is scored, the temperature is fitted on these.
     """
@@ -22,7 +22,7 @@ def write_scores(folder: Path, split: str, module: Distiller, **facts: Any) -> N
     labels = {task: tree.labels for task, tree in module.trees.items()}
     for task, found in details(module.predictions, labels, valid).items():
         module.scores["tasks"][task] |= found
-    write_json(folder / "metrics.json", {"split": split, **module.scores, **facts})
+    write_json(folder / "metrics.json", {"split": split, **module.scores})
     print(_table(split, module.scores))
     for task, scores in module.scores["tasks"].items():
         if "temperature_scaling" in scores:

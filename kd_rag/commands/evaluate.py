@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score and write `metrics.json` and `predictions-SPLIT.jsonl`."""
+    """Score and write `metrics.json`, `predictions-SPLIT.jsonl` and `speed.json`."""
     from pathlib import Path
     from statistics import median
 
     from kd_rag.commands._evaluation import write_scores
     from kd_rag.commands._models import model_identity, open_model
     from kd_rag.commands._parts import adjustment, build_preparation, label_trees, read_data
-    from kd_rag.commands._run_folder import RunFolder, data_facts
+    from kd_rag.commands._run_folder import RunFolder, data_facts, write_json
     from kd_rag.commands._source import open_source
     from kd_rag.data.collator import Collator
     from kd_rag.data.datamodule import Loaders
@@ -79,5 +79,6 @@ def run(args: argparse.Namespace) -> None:
         "records_per_second": len(module.predictions) / watch.seconds,
         "median_batch_seconds": median(watch.batch_seconds),
     }
-    write_scores(folder, args.split, module, speed=speed)
+    write_scores(folder, args.split, module)
+    write_json(folder / "speed.json", speed)  # not among the scores, which one seed repeats to the last digit
     print(f"speed: {speed['records_per_second']:.2f} records/s in batches of {speed['batch_size']}")
