@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from functools import partial
 
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._pictures import each_picture
 from kd_rag.types import Dialogue
 
 
@@ -32,8 +33,7 @@ def colour_jitter(
     check_range("colour_jitter", probability=probability, **factors)
     check_range("colour_jitter", highest=0.5, hue=hue)
     spans = (*factors.values(), hue)
-    pictures = (_jitter(p, rng, spans) if rng.random() < probability else p for p in dialogue.pictures)
-    return replace(dialogue, pictures=tuple(pictures))
+    return each_picture(dialogue, rng, probability, partial(_jitter, spans=spans))
 
 
 def _jitter(picture: Image.Image, rng: random.Random, spans: tuple[float, ...]) -> Image.Image:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
+from functools import partial
 
 from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode, functional
 
 from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._pictures import each_picture
 from kd_rag.types import Dialogue
 
 
@@ -20,8 +21,7 @@ def crop(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, mi
     its place. Text at the border may go: OCR lines are those of the original picture.
     """
     check_range("crop", probability=probability, min_area=min_area)
-    pictures = (_crop(p, rng, min_area) if rng.random() < probability else p for p in dialogue.pictures)
-    return replace(dialogue, pictures=tuple(pictures))
+    return each_picture(dialogue, rng, probability, partial(_crop, min_area=min_area))
 
 
 def _crop(picture: Image.Image, rng: random.Random, min_area: float) -> Image.Image:
