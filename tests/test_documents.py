@@ -9,6 +9,7 @@ import pytest
 from kb_builder.__main__ import COMMANDS as KB_COMMANDS
 from kd_rag import cli, config
 from kd_rag.__main__ import COMMANDS
+from kd_rag.commands._ablation_plan import read_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(ROOT.glob("configs/*/*.yaml"))
@@ -20,7 +21,10 @@ def test_a_recipe_is_short_says_what_it_is_and_loads(recipe):
     text = recipe.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert text.count("\n") <= 30
-    config.load([recipe.parent / "base.yaml", recipe])
+    if recipe.stem.startswith("ablation"):
+        assert read_plan([str(recipe)], [], ROOT / "runs" / "never").jobs
+    else:
+        config.load([recipe.parent / "base.yaml", recipe])
 
 
 def test_the_recipes_of_a_task_train_for_the_same_steps():

@@ -14,6 +14,8 @@ from typing import Any
 from kd_rag.evaluation import tables
 from kd_rag.evaluation.baselines import majority_class
 from kd_rag.evaluation.comparison import compare
+from kd_rag.evaluation.markdown import cell as _cell
+from kd_rag.evaluation.markdown import table as _markdown
 from kd_rag.evaluation.metrics import score
 from kd_rag.evaluation.runs import Run, read_run
 from kd_rag.evaluation.tables import Rows, Scored
@@ -123,18 +125,6 @@ def _noise_note(scored: Sequence[Scored]) -> str:
 def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     (low, high), (other_low, other_high) = one["weighted_f1_ci95"], other["weighted_f1_ci95"]
     return bool(low <= other_high and other_low <= high)
-
-
-def _markdown(rows: Rows) -> str:
-    if len(rows) == 1:
-        return "None."
-    head, *body = (f"| {' | '.join(map(_cell, row))} |" for row in rows)
-    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
-
-
-def _cell(text: str) -> str:
-    """Keep text from outside (labels, ids, prompts) from breaking the table or becoming markup."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _aligned(rows: Rows) -> str:

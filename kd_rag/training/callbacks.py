@@ -26,8 +26,11 @@ class EvaluationLog(L.Callback):
         """Drop the lines of steps that a resumed run will do again."""
         if self.path.exists():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= trainer.global_step]
-            self.path.write_text("".join(kept), encoding="utf-8")
+            whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last one
+            kept = [line for line in whole if json.loads(line)["step"] <= trainer.global_step]
+            partial = self.path.with_name(f".{self.path.name}.partial")
+            partial.write_text("".join(kept), encoding="utf-8")
+            partial.replace(self.path)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Write the evaluation that has just ended."""

@@ -1,0 +1,77 @@
+"""A table of an ablation that is wrong by a row or a column decides for the wrong variant."""
+
+import json
+
+import pytest
+
+from kd_rag.evaluation.ablation import Variant, epoch_table, score_table, write_tables
+from kd_rag.evaluation.runs import read_run
+
+
+def line(epoch, intent, scene):
+    tasks = {"intent": {"weighted_f1": intent}, "image_scene": {"weighted_f1": scene}}
+    return json.dumps({"epoch": epoch, "tasks": tasks, "average_score": 50 * (intent + scene)}) + "\n"
+
+
+@pytest.fixture
+def variant(make_run):
+    """Return a function that makes a variant of two seeds, whose wrong image scenes are given."""
+
+    def make(name, wrong, published=(), failed=()):
+        runs = {}
+        for seed, scenes in enumerate(wrong):
+            folder = make_run(f"{name}-seed{seed}", set(), scenes)
+            curve = line(0.5128, 0.4 + 0.2 * seed, 0.2) + line(1.0, 0.5, 0.7)
+            (folder / "metrics.jsonl").write_text(curve)
+            runs[seed] = read_run(folder)
+        return Variant(name, runs, dict(failed), dict(published))
+
+    return make
+
+
+def test_scores_are_mean_and_sample_deviation_over_the_seeds_beside_published_figures(variant):
+    """Five of ten carts taken for chats: F1 2/3 of the cart, 4/5 of the chat; each has half of the records."""
+    one = variant("one", [set(), set(range(5))], {"average": 83.98})
+    two = variant("two", [set()], failed={1: "fit exited with 1: out of memory"})
+    three = Variant("three", {}, {0: "a", 1: "b"}, {})
+    half = 100 * (2 / 3 + 4 / 5) / 2
+    mean, spread = (100 + half) / 2, (100 - half) / 2**0.5
+    assert score_table([one, two, three]) == [
+        ["variant", "seeds", "intent", "image_scene", "average", "average, published"],
+        [
+            "one",
+            "2 of 2",
+            "100.00 ± 0.00",
+            f"{mean:.2f} ± {spread:.2f}",
+            f"{(100 + mean) / 2:.2f} ± {spread / 2:.2f}",
+            "83.98",
+        ],
+        ["two", "1 of 2", "100.00", "100.00", "100.00", "–"],
+        ["three", "0 of 2", "–", "–", "–", "–"],
+    ]
+
+
+def test_columns_by_epoch_are_means_over_seeds_at_the_nearest_evaluation(variant):
+    one = variant("one", [set(), set()])
+    assert epoch_table([one], []) == [
+        ["variant", "score", "0.51", "1"],
+        ["one", "intent", "50.00", "50.00"],
+        ["one", "image_scene", "20.00", "70.00"],
+        ["one", "average", "35.00", "60.00"],
+    ]
+    assert epoch_table([one], [0.5, 1, 1.5])[1] == ["one", "intent", "50.00", "50.00", "–"]
+
+
+def test_a_variant_is_compared_with_the_base_on_shared_seeds_and_failures_stay_in(variant, tmp_path):
+    """A table without its failures reads as if they had never been tried."""
+    worse = variant("worse", [set(range(10)), set(range(10))])
+    base = variant("base", [set()], failed={1: "fit exited with 1: boom | <b>"})
+    assert "| worse | 2 of 2 |" in write_tables([worse, base], "base", [], tmp_path)
+    found = json.loads((tmp_path / "ablation.json").read_text())["variants"]
+    compared = found["worse"]["compared_with_base"]["image_scene"]
+    assert compared["verdict"] == "worse"
+    assert compared["only_first"] == 10
+    assert compared["difference"] == pytest.approx(1 / 3 - 1)
+    assert found["base"]["compared_with_base"] is None
+    assert found["worse"]["std"]["average"] == 0
+    assert "| base | 1 | fit exited with 1: boom \\| &lt;b> |" in (tmp_path / "ablation.md").read_text()
