@@ -1,6 +1,6 @@
 """Augmentations (a family): a dialogue in another view, for training only.
 
-In: a dialogue and which view of it is wanted. Out: a dialogue with as many turns and pictures and the same markers. A
+In: a dialogue and which view of it is wanted. Out: a dialogue with the same pictures and markers in the same order. A
 member is a function `(dialogue, rng, *, probability, …) -> Dialogue` that draws from `rng` alone, so (seed, record id,
 view) tells a view: any process on any machine makes the same one again.
 """

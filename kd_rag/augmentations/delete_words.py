@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import random
-import re
-from dataclasses import replace
+from functools import partial
 
 from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._text import PIECE, each_turn
 from kd_rag.types import Dialogue
-
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_MARKUP = r"<[^<>]*>"
-_PIECE = re.compile(
-    rf"(?P<markup>{_MARKUP})"
-    rf"|(?P<word>[ \t]*(?:[{_CJK}]|(?:(?!{_MARKUP})[^\s{_CJK}])+))"  # with the blanks before it
-    r"|\s+"
-)
 
 
 def delete_words(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, share: float = 0.1) -> Dialogue:
@@ -25,17 +17,11 @@ def delete_words(dialogue: Dialogue, rng: random.Random, *, probability: float =
     one always stays. Markup such as `<image>` or `<http>` and the agent's turns never change.
     """
     check_range("delete_words", probability=probability, share=share)
-    turns = (
-        replace(turn, text=_delete(turn.text, rng, share))
-        if turn.role == "user" and rng.random() < probability
-        else turn
-        for turn in dialogue.turns
-    )
-    return replace(dialogue, turns=tuple(turns))
+    return each_turn(dialogue, rng, probability, partial(_delete, share=share))
 
 
 def _delete(text: str, rng: random.Random, share: float) -> str:
-    pieces = list(_PIECE.finditer(text))
+    pieces = list(PIECE.finditer(text))
     words = [index for index, piece in enumerate(pieces) if piece["word"]]
     deleted = {index for index in words if rng.random() < share}
     if words and len(deleted) == len(words):

