@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_rag import _config_layers as layers
+from kd_rag._config_augment import AugmentConfig
 from kd_rag._config_balance import BalanceConfig
 from kd_rag._config_distill import Component, DistillConfig, component
 from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConfig, TaskConfig
@@ -123,17 +124,6 @@ class TrainerConfig:
     runs; each augmented view is a picture of its own (`augment.views`)."""
     max_steps: int | None = None
     """Stop after so many steps whatever `epochs` says."""
-
-
-@dataclass
-class AugmentConfig:
-    """Other views of the training records."""
-
-    steps: list[Component] = field(default_factory=list, metadata={"family": "augmentations"})
-    """Applied in this order, drawn from (seed, record id, view)."""
-    views: int | None = None
-    """Views of a record, which the epochs cycle through; null draws a new one in every epoch. A cached teacher is asked
-    once for each."""
 
 
 @dataclass

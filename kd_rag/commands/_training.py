@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from kd_rag.commands._evaluation import write_scores
+from kd_rag.commands._expansion import MANIFEST, build_manifest
 from kd_rag.commands._models import build_model, model_identity, picture_store
 from kd_rag.commands._parts import Data, adjustment, build_preparation, label_trees, read_data
 from kd_rag.commands._run_folder import RunFolder, check_name, check_unchanged, data_facts
@@ -14,6 +15,7 @@ from kd_rag.config import Config
 from kd_rag.data.balance import label_weights
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
+from kd_rag.data.expansion import Manifest, write_manifest
 from kd_rag.data.prepare import Preparation
 from kd_rag.data.prompts import either
 from kd_rag.data.sampling import StepSampler
@@ -42,6 +44,7 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     data = read_data(config, ["train", "valid"])
     if config.run.resume:
         check_unchanged(config, path)
+    manifest = build_manifest(config.augment, data.records["train"], path if config.run.resume else None)
     torch.manual_seed(config.run.seed)  # the initial weights of adapters and projections
     model = build_model(config).train()  # a loaded network is in evaluation mode, in which dropout sleeps
     if config.trainer.keep_pictures:
@@ -49,7 +52,7 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     trees = label_trees(model.processor, data.tasks)
     objective, teacher = make_objective(config, model, trees, data.records["train"])
     preparation = build_preparation(config, data.tasks)
-    loaders = _loaders(config, data, model, teacher, preparation)
+    loaders = _loaders(config, data, model, teacher, preparation, manifest)
     if teacher is not None:
         teacher.prepare(loaders.every_training_batch, objective.teacher_needs)
     assert loaders.sampler is not None
@@ -59,6 +62,8 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     trainer = training(config.trainer, path, loaders.sampler)
     measured = _guarded(module, loaders, teacher, trainer.strategy.root_device)
     folder = RunFolder.make(config, command)
+    if manifest is not None:
+        write_manifest(folder.path / MANIFEST, manifest, data.records["train"])
     folder.note(
         **facts,
         knowledge_snapshot=preparation.retriever.snapshot,
@@ -91,21 +96,28 @@ def _guarded(
 
 
 def _loaders(
-    config: Config, data: Data, model: VisionLanguageModel, teacher: Teacher | None, preparation: Preparation
+    config: Config,
+    data: Data,
+    model: VisionLanguageModel,
+    teacher: Teacher | None,
+    preparation: Preparation,
+    manifest: Manifest | None,
 ) -> Loaders:
     """Return the loaders, whose training examples hold what the student's or the teacher's prompts show."""
     own = config.student.prompt
     shown = own if teacher is None else either(own, teacher.prompt)
     train, beta = data.records["train"], config.balance.sampling_beta
-    weights = label_weights(train, beta, "balance.sampling_beta")
+    met = train if manifest is None else [train[index] for index, _ in manifest]
+    weights = label_weights(met, beta, "balance.sampling_beta")
     sampler = StepSampler(
-        records=len(train),
+        records=len(met),
         batch_size=config.trainer.batch_size,
         epochs=config.trainer.epochs,
         seed=config.run.seed,
         max_steps=config.trainer.max_steps,
         views=config.augment.views,
-        weights=[weights[record.task, record.label] for record in train] if beta else None,
+        weights=[weights[record.task, record.label] for record in met] if beta else None,
+        manifest=manifest,
     )
     return Loaders(
         Collator(model.processor, config.prompt, own, _teacher_collator(config, model, teacher)),

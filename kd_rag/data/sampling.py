@@ -26,6 +26,9 @@ class StepSampler:
     With `weights`, one above 0 for each record, an epoch is as long but sees a record in proportion to its weight:
     `records * weight / sum(weights)` times on average, rounded up or down at random, each time in another view as long
     as there are views.
+
+    With a `manifest` of `(record index, view)`, `records` and `weights` are those of its entries, and each stands for
+    its own view.
     """
 
     records: int
@@ -35,6 +38,7 @@ class StepSampler:
     max_steps: int | None = None
     views: int | None = None
     weights: Sequence[float] | None = None
+    manifest: Sequence[tuple[int, int]] | None = None
     rank: int = 0
     processes: int = 1
     first_step: int = 0
@@ -67,6 +71,8 @@ class StepSampler:
         order = rng.sample(range(self.records), self.records)
         if self.weights is not None:
             order = _drawn(order, self.weights, rng)
+        if self.manifest is not None:
+            return [self.manifest[entry] for entry in order]
         met: Counter[int] = Counter()
         pairs = []
         for index in order:
