@@ -1,7 +1,7 @@
 """Check, describe and convert record files; write the bundled sample.
 
 check    lists every fault of the files, pictures decoded
-stats    counts records, turns, pictures and labels for each task
+stats    counts records, turns, pictures and labels for each task, labels before and after `augment` as well
 convert  writes the records of any format as JSON Lines
 sample   draws a small shop: records with pictures, and a knowledge base
 """
@@ -14,7 +14,7 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sample = actions.add_parser("sample", help="write the bundled synthetic sample")
     for action in (check, stats):
         action.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    stats.add_argument(
+        "--config", action="append", default=[], metavar="FILE.yaml", help="show the labels after its `augment` as well"
+    )
     convert.add_argument("file", type=Path, metavar="FILE")
     convert.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
     sample.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     if args.action == "check":
         _check(args.files)
     elif args.action == "stats":
-        _stats(args.files)
+        _stats(args.files, args.config)
     elif args.action == "convert":
         _convert(args.file, args.out)
     else:
@@ -71,14 +74,24 @@ def _check(files: Sequence[Path]) -> None:
         raise InputError(f"{_count(total, 'fault')} in {bad} of {_count(len(files), 'file')}")
 
 
-def _stats(files: Sequence[Path]) -> None:
+def _stats(files: Sequence[Path], configs: Sequence[str]) -> None:
+    from kd_rag.commands._expansion import build_manifest
+    from kd_rag.config import load
     from kd_rag.data.records import read_records
 
+    augment = load(configs, families=()).augment
     for path in files:
         records = read_records(path)
         print(f"{path}: {len(records)} records")
         for task in sorted({record.task for record in records}):
             _describe(task, [record for record in records if record.task == task])
+        labelled = [record for record in records if record.label is not None]
+        manifest = build_manifest(augment, labelled) or []
+        met = [labelled[index] for index, _ in manifest]
+        for task in sorted({record.task for record in met}):
+            views = [record for record in met if record.task == task]
+            print(f"\n{task}, expanded: {_count(len(views), 'view')}")
+            _bars(Counter(str(record.label) for record in views))
 
 
 def _describe(task: str, records: Sequence[Record]) -> None:
@@ -91,7 +104,11 @@ def _describe(task: str, records: Sequence[Record]) -> None:
         f"\n{task}: {len(records)} records, {turns} turns, {_pictures(records)} pictures, "
         f"{labels}, {unlabelled} unlabelled"
     )
-    for label, count in sorted({**dict.fromkeys(listed, 0), **counts}.items(), key=lambda pair: (-pair[1], pair[0])):
+    _bars({**dict.fromkeys(listed, 0), **counts})
+
+
+def _bars(counts: Mapping[str, int]) -> None:
+    for label, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         # The label stands last: a terminal shows Chinese twice as wide, which would break the columns behind it.
         bar = "█" * math.ceil(_BAR_WIDTH * count / max(counts.values(), default=1))
         print(f"{count:7}  {bar:{_BAR_WIDTH}}  {label}")

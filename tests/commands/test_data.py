@@ -84,6 +84,20 @@ class TestStats:
         assert "1 of 2 listed labels" in out
         assert f"      0  {' ' * 40}  refund" in out
 
+    def test_labels_are_shown_before_and_after_the_expansion(self, tmp_path, capsys):
+        path = write(tmp_path / "train.jsonl", row("a"), row("b"), row("c", label="refund"), row("d", label=None))
+        config = tmp_path / "c.yaml"
+        config.write_text("augment: {expand: 2, expand_labels: {refund: 4}, steps: [{name: grey}]}", encoding="utf-8")
+        assert run("stats", path, "--config", config) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-4:] == [
+            "",
+            "intent, expanded: 8 views",
+            f"      4  {'█' * 40}  delivery",
+            f"      4  {'█' * 40}  refund",
+        ]
+        assert f"      1  {'█' * 20}{' ' * 20}  refund" in lines
+
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(lambda text: text.replace("<image>", ""))
 WORD = TEXT.filter(str.strip)

@@ -1,11 +1,13 @@
 """What is retrieved for which record, and with which query."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from kd_rag.config import PromptParts, QueryConfig, Stages, TaskConfig
 from kd_rag.data.prepare import Preparation
-from kd_rag.types import Passage, Record, Retrieved, Task, TextLine, Turn
+from kd_rag.types import Dialogue, Passage, Record, Retrieved, Task, TextLine, Turn
 
 
 class Echo:
@@ -74,6 +76,16 @@ def test_a_task_or_a_prompt_without_passages_asks_nothing(prepare, records):
     preparation = prepare(switches)
     assert texts(preparation.examples(records, "eval", PromptParts())) == [[], [], [""], []]
     assert texts(preparation.examples(records, "eval", PromptParts(passages=False))) == [[], [], [], []]
+
+
+def test_evaluation_records_are_never_augmented(prepare, records):
+    """Scores of records that no customer wrote."""
+    changed = replace(prepare(), augment=lambda dialogue, name, view: Dialogue((Turn("user", f"{name} {view}"),), ()))
+    trained, scored = (changed.examples(records, stage, PromptParts()) for stage in ("train", "eval"))
+    assert [trained[i, 3].dialogue.turns[0].text for i in range(4)] == [f"{r.id} 3" for r in records]
+    for view in (0, 3):
+        assert [scored[i, view].dialogue.turns for i in range(4)] == [r.turns for r in records]
+        assert [len(scored[i, view].dialogue.pictures) for i in range(4)] == [len(r.images) for r in records]
 
 
 def test_leaks_are_counted_for_evaluation_records_that_found_something(prepare, records):
