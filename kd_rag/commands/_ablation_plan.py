@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def expand(section: AblationConfig) -> dict[str, VariantConfig]:
     for name, variant in section.variants.items():
         for values in itertools.product(*variant.grid.values()):
             chosen = dict(zip(variant.grid, values, strict=True))
-            full = ", ".join([name, *(f"{_short(key)}={value}" for key, value in chosen.items())])
+            full = ", ".join([name, *(f"{_short(key, chosen)}={_shown(value)}" for key, value in chosen.items())])
             found[full] = dataclasses.replace(variant, set={**variant.set, **chosen}, grid={})
     parts = set(section.parts)
     chosen_parts: dict[str, set[str]] = {}
@@ -121,10 +121,16 @@ def _settings(files: Sequence[str], overrides: Sequence[str], families: Sequence
     return layers.merged(Settings, [Path(file) for file in files], overrides, families)
 
 
-def _short(key: str) -> str:
-    """Return the part of a dotted key that tells: `distill.divergence.name` is about the divergence."""
-    *before, last = key.split(".")
-    return before[-1] if last == "name" and before else last
+def _short(key: str, keys: Collection[str]) -> str:
+    """Return the end of a dotted key that no other has: `distill.divergence.name` is `divergence`."""
+    parts = [k.removesuffix(".name").split(".") for k in keys]
+    own = key.removesuffix(".name").split(".")
+    length = next(n for n in range(1, len(own) + 1) if n == len(own) or [p[-n:] for p in parts].count(own[-n:]) == 1)
+    return ".".join(own[-length:])
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _joined(states: Sequence[VariantConfig]) -> VariantConfig:

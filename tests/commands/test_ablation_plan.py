@@ -44,6 +44,13 @@ def test_a_grid_is_every_combination_by_stable_names_for_each_seed_and_teachers_
     assert not hasattr(last.config, "ablation")
 
 
+def test_keys_of_a_grid_that_end_alike_are_told_apart(plan):
+    grid = "grid: {teacher.prompt.ocr: [false], student.prompt.ocr: [true], lora.r: [2]}"
+    assert list(plan(f"variants: {{a: {{{grid}}}}}").variants) == [
+        "a, teacher.prompt.ocr=false, student.prompt.ocr=true, r=2"
+    ]
+
+
 def test_overrides_win_over_a_variants_files_and_its_own_values_win_over_both(plan):
     variant = f"a: {{configs: [{plan.folder}/own.yaml], set: {{trainer.learning_rate: 0.5}}}}"
     trainer = plan(f"variants: {{{variant}}}", "trainer.epochs=2", "trainer.learning_rate=0.1").jobs[0].config.trainer
