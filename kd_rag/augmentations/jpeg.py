@@ -12,11 +12,15 @@ from kd_rag.augmentations._options import check_range
 from kd_rag.augmentations._pictures import each_picture
 from kd_rag.types import Dialogue, InputError
 
+_MAX_SIDE_PIXELS = 65_500
+"""Longest side that libjpeg writes."""
+
 
 def jpeg(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, min_quality: int = 20) -> Dialogue:
     """Compress each picture as JPEG with a quality uniform in [`min_quality`, 95].
 
-    `probability` is each picture's chance to be compressed; qualities go from 1 to 95.
+    `probability` is each picture's chance to be compressed; qualities go from 1 to 95. A side of
+    over 65,500 pixels is more than JPEG can hold, and such a picture stays.
     """
     check_range("jpeg", probability=probability)
     if not 1 <= min_quality <= 95:
@@ -25,6 +29,8 @@ def jpeg(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, mi
 
 
 def _compress(picture: Image.Image, rng: random.Random, min_quality: int) -> Image.Image:
+    if max(picture.size) > _MAX_SIDE_PIXELS:
+        return picture
     # Pillow's own codec: torchvision's is deprecated.
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=rng.randint(min_quality, 95))

@@ -71,6 +71,11 @@ def test_jpeg_is_coarser_at_lower_quality():
         next(views("jpeg", text, min_quality=0))
 
 
+def test_a_strip_that_is_too_long_for_jpeg_stays():
+    """A training run that ends at the one endless screenshot."""
+    assert next(views("jpeg", Image.new("RGB", (66_000, 1)), number=1)).shape == (1, 66_000, 3)
+
+
 @pytest.mark.parametrize("patches", [1, 2])
 def test_patches_cover_no_more_than_said(patches):
     """A patch over the whole page, after which the label is a guess."""
