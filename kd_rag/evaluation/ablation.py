@@ -15,7 +15,7 @@ from typing import Any
 
 from kd_rag.evaluation import tables
 from kd_rag.evaluation.comparison import Comparison, compare
-from kd_rag.evaluation.markdown import table
+from kd_rag.evaluation.markdown import cell, table
 from kd_rag.evaluation.report import COMPARISON_LEGEND
 from kd_rag.evaluation.runs import Run
 from kd_rag.evaluation.tables import ABSENT, Rows
@@ -50,7 +50,7 @@ def write_tables(variants: Sequence[Variant], base: str, epochs: Sequence[float]
     compared = _compared(variants, base)
     found = {"base": base, "variants": {v.name: _described(v, compared.get(v.name)) for v in variants}}
     scores = table(score_table(variants))
-    legend = f"The first run is {base}. {COMPARISON_LEGEND}"
+    legend = f"The base, first of each pair, is {cell(base)}. {COMPARISON_LEGEND}"
     failures = [["variant", "seed", "error"]]
     failures += [[v.name, str(seed), error] for v in variants for seed, error in v.failed.items()]
     blocks = ["# Ablation", "## Scores", scores, LEGEND, "## By epoch", table(epoch_table(variants, epochs))]
