@@ -8,9 +8,12 @@ from typing import Any
 Component = dict[str, Any]
 
 
-def component(family: str, **chosen: Any) -> Any:
-    """Declare a field that holds one component of `family`."""
-    return field(default_factory=lambda: dict(chosen), metadata={"family": family})
+def component(family: str, shared: type | None = None, **chosen: Any) -> Any:
+    """Declare a field that holds one component of `family`.
+
+    `shared` is a dataclass whose fields stand beside the options of every member.
+    """
+    return field(default_factory=lambda: dict(chosen), metadata={"family": family, "shared": shared})
 
 
 @dataclass

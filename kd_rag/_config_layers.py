@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Collection, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -64,10 +64,11 @@ def _merge(schema: type, base: DictConfig, layer: DictConfig, source: str, famil
     wrong = errors.misplaced(base, layer)
     if wrong:
         raise InputError(f"{source}: {wrong}")
-    for key, family in _component_fields(schema):
+    for key, family, shared in _component_fields(schema):
         new, old = OmegaConf.select(layer, key), OmegaConf.select(base, key)
         if isinstance(new, DictConfig) and "name" in new and new["name"] != old["name"]:
             kept = _alike(family, old["name"], new["name"]) if family in families else set()
+            kept |= _shared_fields(shared).keys()
             OmegaConf.update(base, key, {k: v for k, v in old.items() if k in kept}, merge=False)
     try:
         return OmegaConf.merge(base, layer)  # type: ignore[return-value]
@@ -81,12 +82,12 @@ def _alike(family: str, one: str, other: str) -> set[str]:
     return {name for name in first.keys() & second.keys() if first[name] == second[name]}
 
 
-def _component_fields(section: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Return `(dotted key, family)` of every field that holds one component."""
+def _component_fields(section: Any, prefix: str = "") -> list[tuple[str, str, type | None]]:
+    """Return `(dotted key, family, what its members share)` of every field that holds one component."""
     found = []
     for f in dataclasses.fields(section):
         if "family" in f.metadata and f.type == "Component":
-            found.append((prefix + f.name, f.metadata["family"]))
+            found.append((prefix + f.name, f.metadata["family"], f.metadata["shared"]))
         elif isinstance(f.default_factory, type) and dataclasses.is_dataclass(f.default_factory):
             found += _component_fields(f.default_factory, f"{prefix}{f.name}.")
     return found
@@ -94,14 +95,19 @@ def _component_fields(section: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 def _check_components(schema: type, config: DictConfig, families: Collection[str]) -> None:
     """Fill in and check the options of every component of `families`, in place."""
-    for key, family in _component_fields(schema):
+    for key, family, shared in _component_fields(schema):
         if family in families:
-            OmegaConf.update(config, key, _checked(family, OmegaConf.select(config, key), key), merge=False)
+            OmegaConf.update(config, key, _checked(family, OmegaConf.select(config, key), key, shared), merge=False)
     for i, step in enumerate(config.augment.steps if "augmentations" in families else ()):
         config.augment.steps[i] = _checked("augmentations", step, f"augment.steps[{i}]")
 
 
-def _checked(family: str, component: Any, key: str) -> dict[str, Any]:
+def _shared_fields(shared: type | None) -> dict[str, Any]:
+    """Return `{name: type}` of the fields that stand beside the options of a component."""
+    return {} if shared is None else get_type_hints(shared)
+
+
+def _checked(family: str, component: Any, key: str, shared: type | None = None) -> dict[str, Any]:
     """Return a component with every option filled in, or raise InputError naming the option."""
     if not isinstance(component, DictConfig) or not isinstance(component.get("name"), str):
         raise InputError(f"{key}: expected a mapping with a name, such as {{name: {registry.names(family)[0]}}}")
@@ -110,6 +116,7 @@ def _checked(family: str, component: Any, key: str) -> dict[str, Any]:
     for option, (kind, default) in registry.options(family, name).items():
         missing = default is inspect.Parameter.empty
         fields.append((option, kind, field(default=MISSING) if missing else _default(default)))
+    fields += [(option, kind, field(default_factory=kind)) for option, kind in _shared_fields(shared).items()]
     schema = OmegaConf.structured(dataclasses.make_dataclass(name.rpartition(":")[2], fields))
     try:
         merged = OmegaConf.merge(schema, component)

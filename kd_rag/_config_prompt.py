@@ -41,7 +41,8 @@ class PromptConfig:
     max_passage_tokens: int = 256
     """Budget of all passages together: short ones stay whole, long ones are cut to equal shares."""
     max_ocr_tokens: int = 256
-    """Budget of the text of all pictures together; the last lines are cut."""
+    """Budget of the text of all pictures together; the last lines are cut, or the least telling ones
+    (`ocr.denoise.relevance`)."""
     max_dialogue_tokens: int = 1024
     """Budget of the turns; the oldest text is cut."""
 

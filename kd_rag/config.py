@@ -17,6 +17,7 @@ from kd_rag import _config_layers as layers
 from kd_rag._config_augment import AugmentConfig
 from kd_rag._config_balance import BalanceConfig
 from kd_rag._config_distill import Component, DistillConfig, component
+from kd_rag._config_ocr import DenoiseConfig, OcrConfig, split_ocr
 from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConfig, TaskConfig
 from kd_rag._config_query import QueryConfig
 from kd_rag.registry import FAMILIES
@@ -27,10 +28,12 @@ __all__ = [
     "Component",
     "Config",
     "DataConfig",
+    "DenoiseConfig",
     "DistillConfig",
     "EvaluationConfig",
     "KnowledgeConfig",
     "LoraConfig",
+    "OcrConfig",
     "PromptConfig",
     "PromptParts",
     "QueryConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "differences",
     "load",
     "save",
+    "split_ocr",
 ]
 
 
@@ -151,7 +155,8 @@ class Config:
     """`lora=null` trains every weight."""
     student: StudentConfig = field(default_factory=StudentConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
-    ocr: Component = component("ocr", name="doctr")
+    ocr: Component = component("ocr", shared=OcrConfig, name="doctr")
+    """An engine and its options, and beside them what holds for every engine (`OcrConfig`)."""
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     retriever: Component = component("retrievers", name="none")
     query: QueryConfig = field(default_factory=QueryConfig)

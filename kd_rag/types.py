@@ -70,11 +70,13 @@ class TextLine:
     """A line of text read from a picture.
 
     `confidence` is in [0, 1]; `box` is (left, top, right, bottom) as shares of the picture's width and height.
+    `relevance` says how near the line is to what its record is asked, in [0, 1]; it is 0 where nobody ranked it.
     """
 
     text: str
     confidence: float
     box: tuple[float, float, float, float]
+    relevance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

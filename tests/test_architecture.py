@@ -16,7 +16,7 @@ LEVELS = [
     {"data", "models", "losses", "retrievers", "ocr", "augmentations"},
     {"knowledge"},
     {"pictures", "tensor_store", "config", "cli"},
-    {"_config_layers", "_config_ablation", "_config_distill", "_config_prompt", "_config_query"},
+    {"_config_layers", "_config_ablation", "_config_distill", "_config_ocr", "_config_prompt", "_config_query"},
     {"registry", "_config_errors"},
     {"types"},
 ]

@@ -98,3 +98,22 @@ def test_a_member_keeps_what_the_former_declares_alike(tmp_path):
     assert loaded.teacher["path"] == "runs/t"
     assert loaded.teacher["prompt"] == {"passages": True, "ocr": False, "descriptions": True}
     assert loaded.distill.divergence == {"name": "alpha_beta", "alpha": 0.2, "beta": 0.7}
+
+
+def test_denoising_stands_beside_the_options_of_any_engine():
+    """A step that is forgotten, or refused, when another engine is named."""
+    overrides = ["ocr.denoise.stray=true", "ocr.name=rapidocr", "ocr.limit_side_pixels=320"]
+    engine, rest = config.split_ocr(config.load([], overrides, ["ocr"]).ocr)
+    assert engine == {
+        "name": "rapidocr",
+        "min_confidence": 0.5,
+        "limit_side_pixels": 320,
+        "use_angle_classifier": False,
+    }
+    assert rest.denoise == config.DenoiseConfig(stray=True)
+    assert config.split_ocr(config.Config().ocr) == ({"name": "doctr"}, config.OcrConfig())
+
+
+def test_an_unknown_step_of_denoising_is_named():
+    with pytest.raises(InputError, match=r"ocr\.denoise\.stary: .*stray, duplicates, relevance"):
+        config.load([], ["ocr.denoise.stary=true"], ["ocr"])

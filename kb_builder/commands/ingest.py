@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag.knowledge.embedder import load_embedder
 
     path, settings = knowledge_path(config), config.knowledge
-    reading = Reading(settings.columns, settings.kind, config.ocr, Path(config.cache_dir))
+    reading = Reading(settings.columns, settings.kind, configuration.split_ocr(config.ocr)[0], Path(config.cache_dir))
     files, skipped = find_files(sources)
     for file in skipped:
         print(f"skipped {file}: not a file that ingest reads")

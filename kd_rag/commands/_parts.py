@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kd_rag import ocr, registry
 from kd_rag.augmentations import augment
-from kd_rag.config import Config, TaskConfig
+from kd_rag.config import Config, TaskConfig, split_ocr
 from kd_rag.data.collator import Processor, answer_ids
 from kd_rag.data.prepare import Preparation
 from kd_rag.data.records import read_records
@@ -65,11 +65,13 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
     """Return what turns records into examples."""
     cache = Path(config.cache_dir).expanduser()
     steps = [registry.build("augmentations", step) for step in config.augment.steps]
+    engine, reading = split_ocr(config.ocr)
     opened = functools.cache(partial(open_knowledge, config))
     return Preparation(
         tasks=tasks,
         switches=config.tasks,
-        read_pictures=partial(ocr.read_pictures, component=config.ocr, cache_dir=cache / "ocr"),
+        read_pictures=partial(ocr.read_pictures, component=engine, cache_dir=cache / "ocr"),
+        denoise=partial(ocr.denoise, config=reading.denoise),
         retriever=open_retriever(config.retriever, opened, cache / "retrieval"),
         query=config.query,
         find_leaks=partial(leak_report, opened),

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from PIL.Image import Image
 
 from kd_rag.config import PromptParts, QueryConfig, TaskConfig
-from kd_rag.data.queries import make_query
+from kd_rag.data.queries import dialogue_text, make_query
 from kd_rag.pictures import load_picture
 from kd_rag.types import (
     Dialogue,
@@ -47,12 +47,14 @@ class Retriever(Protocol):
 class Preparation:
     """Everything that turns records into examples, as the command built it.
 
+    `denoise(lines of each picture of a record, texts of what is asked)` returns the lines worth showing.
     `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
     """
 
     tasks: Mapping[str, Task]
     switches: Mapping[str, TaskConfig]
     read_pictures: Callable[[Sequence[Path]], dict[Path, Lines]]
+    denoise: Callable[[Sequence[Lines], Sequence[str]], tuple[Lines, ...]]
     retriever: Retriever
     query: QueryConfig
     find_leaks: Callable[[Sequence[Query], Sequence[str | None], Passages], dict[str, Any]]
@@ -62,7 +64,7 @@ class Preparation:
         """Read and retrieve for all `records` what `parts` may show, as their task's switches for `stage` say."""
         reading = [r for r in records if parts.ocr and getattr(self.switches[r.task].ocr, stage)]
         read = self.read_pictures([path for r in reading for path in r.images])
-        lines = {r.id: tuple(read[path] for path in r.images) for r in reading}
+        lines = {r.id: self.denoise([read[path] for path in r.images], self._asked(r)) for r in reading}
         offered = [r for r in records if parts.passages and getattr(self.switches[r.task].retrieval, stage)]
         asked = [(r, make_query(r, [*chain(*lines.get(r.id, ()))], self.query)) for r in offered]
         asked = [(r, query) for r, query in asked if query.text or query.pictures]
@@ -77,6 +79,11 @@ class Preparation:
             augment=self.augment if stage == "train" else None,
             leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
         )
+
+    def _asked(self, record: Record) -> list[str]:
+        """Return the texts that lines of a record's pictures may have to do with."""
+        task = self.tasks[record.task]
+        return [*task.labels, *task.descriptions.values(), *dialogue_text(record).split("\n")]
 
 
 @dataclass(frozen=True)

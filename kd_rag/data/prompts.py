@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from kd_rag.config import PromptConfig, PromptParts
 from kd_rag.knowledge.content import LABEL_KEY
-from kd_rag.types import IMAGE_MARKER, Example, Passage, Task, Turn
+from kd_rag.types import IMAGE_MARKER, Example, Passage, Task, TextLine, Turn
 
 Message = dict[str, Any]
 Cut = Callable[[str, int, Literal["head", "tail"]], tuple[str, int]]
@@ -111,12 +111,29 @@ def fair_shares(lengths: Sequence[int], budget: int) -> list[int]:
 
 def _lines(example: Example, prompt: PromptConfig, cut: Cut) -> str:
     budget, sections = prompt.max_ocr_tokens, ""
-    for number, lines in enumerate(example.lines, start=1):
+    for number, lines in enumerate(_most_telling(example.lines, budget, cut), start=1):
         if lines and budget > 0:
             text, used = cut("\n".join(line.text for line in lines), budget, "head")
             sections += f"{prompt.ocr_heading.format(number=number)}\n{text}\n"
             budget -= used
     return sections
+
+
+def _most_telling(pages: Sequence[tuple[TextLine, ...]], budget: int, cut: Cut) -> list[tuple[TextLine, ...]]:
+    """Return, in reading order, the lines that fit when the most relevant are taken first.
+
+    Lines that nobody ranked are all returned.
+    """
+    places = [(i, j) for i, page in enumerate(pages) for j in range(len(page))]
+    if not any(pages[i][j].relevance for i, j in places):
+        return list(pages)
+    kept, left = set(), budget
+    for i, j in sorted(places, key=lambda place: -pages[place[0]][place[1]].relevance):
+        tokens = cut(pages[i][j].text + "\n", budget, "head")[1]
+        if tokens <= left:
+            kept.add((i, j))
+            left -= tokens
+    return [tuple(line for j, line in enumerate(page) if (i, j) in kept) for i, page in enumerate(pages)]
 
 
 def _dialogue(example: Example, prompt: PromptConfig, cut: Cut) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
 """OCR engines (a family), and reading many pictures with one of them.
 
 In: paths of pictures and the engine's component. Out: lines of text, kept on disk by the picture's bytes, the
-engine, its version and its options, so that a second epoch or run reads no picture twice.
+engine, its version and its options, so that a second epoch or run reads no picture twice. `denoise` then chooses the
+lines worth showing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from tqdm import tqdm
 
 from kd_rag import registry
 from kd_rag.ocr._cache import TextCache
+from kd_rag.ocr._denoise import denoise
 from kd_rag.ocr._pool import read_all
 from kd_rag.types import TextLine
+
+__all__ = ["Engine", "denoise", "read_pictures"]
 
 
 class Engine(Protocol):

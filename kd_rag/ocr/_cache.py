@@ -6,7 +6,6 @@ killed one leaves no half entry. 'No text' is an entry too.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -65,7 +64,8 @@ class TextCache:
 
     def save(self, key: str, lines: tuple[TextLine, ...]) -> None:
         """Write an entry at once and whole."""
-        entry = {"engine": self._engine, "lines": [dataclasses.asdict(line) for line in lines]}
+        kept = [{"text": line.text, "confidence": line.confidence, "box": line.box} for line in lines]
+        entry = {"engine": self._engine, "lines": kept}
         file = self._file(key)
         file.parent.mkdir(exist_ok=True)
         part = file.with_suffix(f".{uuid.uuid4().hex}.part")

@@ -44,6 +44,7 @@ def prepare():
             tasks={name: Task(name, ("refund", "order_page"), "") for name in ("intent", "scene")},
             switches={"intent": TaskConfig(), "scene": TaskConfig(), **(switches or {})},
             read_pictures=lambda paths: {path: (TextLine("order 81", 0.9, (0, 0, 1, 1)),) for path in paths},
+            denoise=lambda pages, queries: tuple(pages),
             retriever=Echo(),
             query=QueryConfig(**recipe),
             find_leaks=lambda queries, labels, found: {"asked": [q.record_id for q in queries], "labels": labels},
@@ -93,3 +94,19 @@ def test_leaks_are_counted_for_evaluation_records_that_found_something(prepare, 
     assert counted == {"asked": ["words", "both", "picture"], "labels": ["refund", "refund", "order_page"]}
     assert prepare().examples(records, "train", PromptParts()).leaks == {}
     assert prepare().examples(records, "eval", PromptParts(passages=False)).leaks == {}
+
+
+def test_lines_are_denoised_by_labels_descriptions_and_turns_before_they_reach_query_and_prompt(prepare, records):
+    seen = {}
+
+    def first_word(pages, queries):
+        seen[len(seen)] = queries
+        return tuple(tuple(replace(line, text=line.text.split()[0]) for line in page) for page in pages)
+
+    task = Task("intent", ("refund", "order_page"), "", {"refund": "money back"})
+    base = prepare(ocr_lines=1)
+    changed = replace(base, denoise=first_word, tasks={**base.tasks, "intent": task})
+    examples = changed.examples(records[:3], "eval", PromptParts())
+    assert seen[1] == ["refund", "order_page", "money back", "look"]
+    assert texts(examples) == [["torn"], ["look\norder"], ["order"]]
+    assert [line.text for line in examples[1, 0].lines[0]] == ["order"]

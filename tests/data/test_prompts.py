@@ -6,7 +6,7 @@ import pytest
 
 from kd_rag.config import PromptConfig
 from kd_rag.data.prompts import fair_shares, messages
-from kd_rag.types import Passage, Retrieved
+from kd_rag.types import Passage, Retrieved, TextLine
 from tests.conftest import make_example
 
 
@@ -120,3 +120,31 @@ def test_a_labelled_neighbour_stands_under_its_label_and_a_bare_passage_under_no
     bare = Passage("b", "faq", "", "no title")
     example = replace(example, passages=(Retrieved(neighbour, 0.5), Retrieved(bare, 0.4)))
     assert "- refund: torn coat\n- no title\n" in text_of(content(example))
+
+
+def ranked(*pages):
+    return tuple(tuple(TextLine(text, 0.9, (0, 0, 1, 1), rank) for text, rank in page) for page in pages)
+
+
+@pytest.mark.parametrize(
+    ("budget", "shown"),
+    [
+        (9, [["a b c", "d e"], ["f g", "h"]]),
+        (5, [["d e"], ["f g", "h"]]),
+        (4, [["d e"], ["f g"]]),
+        (3, [["d e"], ["h"]]),
+        (1, [["d"], []]),
+    ],
+)
+def test_the_most_telling_lines_of_all_pictures_stay_in_reading_order(budget, shown):
+    """Cut at its end, a page of navigation hides the one line that says what it is."""
+    pages = ranked([("a b c", 0.0), ("d e", 0.9)], [("f g", 0.5), ("h", 0.3)])
+    text = text_of(content(replace(make_example(pictures=2), lines=pages), max_ocr_tokens=budget))
+    sections = text.partition("Dialogue:")[0].split("Text in picture ")
+    assert [section.splitlines()[1:] for section in sections[1:]] == [lines for lines in shown if lines]
+
+
+def test_a_line_longer_than_the_budget_is_cut_when_it_is_the_most_telling():
+    pages = ranked([("a b c", 0.1), ("d e f g", 0.9)])
+    text = text_of(content(replace(make_example(pictures=1), lines=pages), max_ocr_tokens=2))
+    assert ":\nd e\nDialogue" in text
