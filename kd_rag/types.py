@@ -37,7 +37,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One labelled or unlabelled item as it stands in a file; `images` are absolute, checked paths."""
+    """One item of a file, labelled or not; `images` are absolute, checked paths, `ocr` their lines where given."""
 
     id: str
     task: str
@@ -45,6 +45,7 @@ class Record:
     images: tuple[Path, ...]
     label: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    ocr: tuple[tuple[TextLine, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

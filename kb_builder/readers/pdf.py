@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_builder.readers import TEXT_KIND, Entry, Reading, bytes_of
+from kd_rag import registry
 from kd_rag.types import InputError
 
 _DOTS_AN_INCH = 200
@@ -47,7 +48,7 @@ def _page_text(document: Any, index: int, reading: Reading) -> str:
         text: str = layer.get_text_range().replace("\r\n", "\n").replace("\x00", "").strip()
         if text or not any(True for _ in page.get_objects(max_depth=8)):
             return text
-        if reading.ocr["name"] == "none":
+        if registry.build("ocr", reading.ocr).version is None:
             raise InputError("is a picture without text; name an engine that reads it, such as ocr.name=rapidocr")
         return _scanned_text(page, reading)
 

@@ -70,7 +70,7 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
     return Preparation(
         tasks=tasks,
         switches=config.tasks,
-        read_pictures=partial(ocr.read_pictures, component=engine, cache_dir=cache / "ocr"),
+        read_lines=partial(ocr.read_records, component=engine, cache_dir=cache / "ocr"),
         denoise=partial(ocr.denoise, config=reading.denoise),
         retriever=open_retriever(config.retriever, opened, cache / "retrieval"),
         query=config.query,

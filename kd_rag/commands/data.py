@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kd_rag.types import InputError, Record
+from kd_rag.types import InputError, Record, TextLine
 
 _BAR_WIDTH = 40
 
@@ -139,7 +139,12 @@ def _as_contract(record: Record, folder: Path) -> dict[str, Any]:
         "images": [image.relative_to(folder).as_posix() for image in record.images],
         "label": record.label,
         "metadata": dict(record.metadata),
+        **({} if record.ocr is None else {"ocr": [list(map(_as_line, page)) for page in record.ocr]}),
     }
+
+
+def _as_line(line: TextLine) -> dict[str, Any]:
+    return {"text": line.text, "confidence": line.confidence, "box": line.box}
 
 
 def _sample(out: Path, seed: int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kd_rag.types import Turn
+from kd_rag.types import TextLine, Turn
 
 T = TypeVar("T")
 
@@ -35,6 +35,7 @@ class Draft:
     label: str | None
     metadata: Mapping[str, Any]
     folders: tuple[str, ...] = ("",)
+    ocr: tuple[tuple[TextLine, ...], ...] | None = None
 
 
 class Fields:
@@ -88,10 +89,23 @@ class Fields:
         found = []
         for i, member in enumerate(self.needed(key, list)):
             if isinstance(member, dict):
-                found.append(read_fields(member, read, self._faults, f"{self._name}{key}[{i}]."))
+                found.append(self.inside(f"{key}[{i}]", member, read))
             else:
                 self._checked(f"{key}[{i}]", member, dict)
         return found
+
+    def inside(self, place: str, value: Mapping[str, Any], read: Callable[[Fields], T]) -> T:
+        """Return what `read` makes of an object that lies at `place` in this one."""
+        return read_fields(value, read, self._faults, f"{self._name}{place}.")
+
+    def number(self, key: str) -> float | None:
+        """Return the number under a key, or None where the key is missing or null."""
+        self._taken.append(key)
+        value = self.value.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            self.note(key, f"expected a number, found {shown(value)}")
+            return None
+        return value
 
     def note_unknown(self) -> None:
         """Note every key that nobody asked for."""

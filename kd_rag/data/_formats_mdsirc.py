@@ -13,6 +13,7 @@ import json
 import re
 
 from kd_rag.data._formats_fields import Draft, Fields, shown
+from kd_rag.data._formats_ocr import read_ocr
 from kd_rag.types import IMAGE_MARKER, Role, Turn
 
 START, END = "<用户与客服的对话 START>", "<用户与客服的对话 END>"
@@ -33,7 +34,7 @@ def read_mdsirc(item: Fields) -> Draft:
     task, turns, rest = _scene(instruction) if instruction.startswith(SCENE) else _intent(instruction, item)
     labels = _quoted_labels(rest, item)
     metadata = {} if labels is None else {"labels": labels}
-    return Draft(identity, task, turns, images, label, metadata, FOLDERS)
+    return Draft(identity, task, turns, images, label, metadata, FOLDERS, read_ocr(item))
 
 
 def _scene(instruction: str) -> tuple[str, tuple[Turn, ...], str]:

@@ -9,6 +9,7 @@ Source: LLaMA-Factory, data/README.md.
 from __future__ import annotations
 
 from kd_rag.data._formats_fields import Draft, Fields
+from kd_rag.data._formats_ocr import read_ocr
 from kd_rag.types import Role, Turn
 
 DEFAULT_TASK = "intent"
@@ -40,6 +41,7 @@ def read_sharegpt(item: Fields) -> Draft:
         images=item.strings("images", item.optional("images", list) or []),
         label=label,
         metadata=metadata,
+        ocr=read_ocr(item),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 from kd_rag.data._formats_fields import Draft, Fields, closest, nearest, read_fields, shown
 from kd_rag.data._formats_json import Item, read_text, split_items
 from kd_rag.data._formats_mdsirc import read_mdsirc
+from kd_rag.data._formats_ocr import read_ocr
 from kd_rag.data._formats_sharegpt import read_sharegpt
 from kd_rag.types import IMAGE_MARKER, Role, Turn
 
@@ -43,7 +44,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 
 def read_contract(item: Fields) -> Draft:
-    """Read an object of our own format; `images`, `label` and `metadata` may be missing or null."""
+    """Read an object of our own format; all but `id`, `task` and `turns` may be missing or null."""
     return Draft(
         id=item.name("id"),
         task=item.name("task"),
@@ -51,6 +52,7 @@ def read_contract(item: Fields) -> Draft:
         images=item.strings("images", item.optional("images", list) or []),
         label=item.optional("label", str),
         metadata=item.optional("metadata", dict) or {},
+        ocr=read_ocr(item),
     )
 
 
@@ -88,6 +90,8 @@ def _contradictions(draft: Draft) -> Iterator[str]:
     marks = sum(turn.text.count(IMAGE_MARKER) for turn in draft.turns)
     if marks > len(draft.images):
         yield f"has {marks} {IMAGE_MARKER} marks in its turns for {len(draft.images)} images; name the missing ones"
+    if draft.ocr is not None and len(draft.ocr) != len(draft.images):
+        yield f"ocr: has {len(draft.ocr)} entries for {len(draft.images)} images; give each one, null for no text"
     label = draft.label
     if label is not None and (not label or label != label.strip()):
         yield f"label: is {shown(label)}; write it without spaces around it, or null for a record without one"

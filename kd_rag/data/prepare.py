@@ -47,13 +47,14 @@ class Retriever(Protocol):
 class Preparation:
     """Everything that turns records into examples, as the command built it.
 
+    `read_lines(records)` returns the lines of each picture by record id.
     `denoise(lines of each picture of a record, texts of what is asked)` returns the lines worth showing.
     `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
     """
 
     tasks: Mapping[str, Task]
     switches: Mapping[str, TaskConfig]
-    read_pictures: Callable[[Sequence[Path]], dict[Path, Lines]]
+    read_lines: Callable[[Sequence[Record]], Mapping[str, Sequence[Lines]]]
     denoise: Callable[[Sequence[Lines], Sequence[str]], tuple[Lines, ...]]
     retriever: Retriever
     query: QueryConfig
@@ -63,8 +64,8 @@ class Preparation:
     def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
         """Read and retrieve for all `records` what `parts` may show, as their task's switches for `stage` say."""
         reading = [r for r in records if parts.ocr and getattr(self.switches[r.task].ocr, stage)]
-        read = self.read_pictures([path for r in reading for path in r.images])
-        lines = {r.id: self.denoise([read[path] for path in r.images], self._asked(r)) for r in reading}
+        read = self.read_lines(reading)
+        lines = {r.id: self.denoise(read[r.id], self._asked(r)) for r in reading}
         offered = [r for r in records if parts.passages and getattr(self.switches[r.task].retrieval, stage)]
         asked = [(r, make_query(r, [*chain(*lines.get(r.id, ()))], self.query)) for r in offered]
         asked = [(r, query) for r, query in asked if query.text or query.pictures]

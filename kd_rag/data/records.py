@@ -67,6 +67,7 @@ def examine(path: Path, *, decode: bool) -> Iterator[Record | BadRecord]:
     """
     folder, empty = Path(os.path.realpath(path.parent)), True
     places: dict[str, str] = {}
+    spellings: dict[tuple[str, str], tuple[str, str]] = {}
     for entry in read_entries(path):
         empty, draft, faults = False, entry.draft, list(entry.faults)
         identity = None
@@ -76,12 +77,24 @@ def examine(path: Path, *, decode: bool) -> Iterator[Record | BadRecord]:
             if identity in places:
                 faults.append(f"{places[identity]} has the same id; give every record its own")
             places.setdefault(identity, entry.place)
+            faults += _other_case(draft, entry.place, spellings)
             if not faults:
-                yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata)
+                yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata, draft.ocr)
         if faults:
             yield BadRecord(path, entry.place, identity, tuple(faults))
     if empty:
         raise InputError(f"{path}: holds no records; write one JSON object a line, or one array of objects")
+
+
+def _other_case(draft: Draft, place: str, spellings: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
+    """Return what is wrong with a label that differs from an earlier one of its task in its letters' case alone.
+
+    `spellings` holds the first spelling of each label and its place.
+    """
+    if draft.label is None:
+        return []
+    first, where = spellings.setdefault((draft.task, draft.label.casefold()), (draft.label, place))
+    return [] if first == draft.label else [f"label: is {draft.label!r}, and {first!r} in {where}; write both alike"]
 
 
 def _find_pictures(draft: Draft, folder: Path, decode: bool, faults: list[str]) -> tuple[Path, ...]:

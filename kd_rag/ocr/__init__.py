@@ -1,8 +1,8 @@
 """OCR engines (a family), and reading many pictures with one of them.
 
-In: paths of pictures and the engine's component. Out: lines of text, kept on disk by the picture's bytes, the
-engine, its version and its options, so that a second epoch or run reads no picture twice. `denoise` then chooses the
-lines worth showing.
+In: records or paths of pictures, and the engine's component. Out: lines of text, kept on disk by the picture's bytes,
+the engine, its version and its options, so that a second epoch or run reads no picture twice. `denoise` then chooses
+the lines worth showing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 from tqdm import tqdm
@@ -19,9 +19,9 @@ from kd_rag import registry
 from kd_rag.ocr._cache import TextCache
 from kd_rag.ocr._denoise import denoise
 from kd_rag.ocr._pool import read_all
-from kd_rag.types import TextLine
+from kd_rag.types import Record, TextLine
 
-__all__ = ["Engine", "denoise", "read_pictures"]
+__all__ = ["Engine", "denoise", "read_pictures", "read_records"]
 
 
 class Engine(Protocol):
@@ -33,6 +33,26 @@ class Engine(Protocol):
     def read(self, picture: Image.Image) -> tuple[TextLine, ...]:
         """Return the lines of an RGB picture: rows from the top, each from left to right."""
         ...
+
+
+@runtime_checkable
+class RecordReader(Protocol):
+    """An engine that takes lines from records instead of pictures."""
+
+    def lines_of(self, record: Record) -> tuple[tuple[TextLine, ...], ...]:
+        """Return the lines of each of a record's pictures."""
+        ...
+
+
+def read_records(
+    records: Sequence[Record], component: Mapping[str, Any], cache_dir: Path
+) -> dict[str, tuple[tuple[TextLine, ...], ...]]:
+    """Return the lines of each picture of each record, by record id; the rest is as for `read_pictures`."""
+    engine = registry.build("ocr", component)
+    if isinstance(engine, RecordReader):
+        return {record.id: engine.lines_of(record) for record in records}
+    read = read_pictures([path for record in records for path in record.images], component, cache_dir)
+    return {record.id: tuple(read[path] for path in record.images) for record in records}
 
 
 def read_pictures(

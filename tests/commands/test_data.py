@@ -112,12 +112,15 @@ ROWS = st.lists(
             ),
             "images": st.lists(st.sampled_from(["a.png", "more/b.png", "./more/../a.png"])),
             "label": st.none() | LABEL,
+            "ocr": st.sampled_from(
+                [None, "text\nof two lines", [{"text": "b", "confidence": 0.25, "box": [0, 0.5, 1, 1]}]]
+            ),
             "metadata": st.dictionaries(TEXT.filter(lambda key: key != "labels"), st.integers() | TEXT),
         }
     ),
     min_size=1,
     max_size=4,
-    unique_by=lambda row: row["id"],
+    unique_by=(lambda row: row["id"], lambda row: (row["task"], (row["label"] or row["id"]).casefold())),
 )
 
 
@@ -131,6 +134,7 @@ class TestConvert:
             (home / "more").mkdir()
             for picture in ("a.png", "more/b.png"):
                 Image.new("RGB", (9, 9)).save(home / picture)
+            rows = [{**row, "ocr": row["ocr"] and [row["ocr"]] * len(row["images"])} for row in rows]
             source = write(home / "source.jsonl", *rows)
             assert run("convert", source, "--out", home / "converted.jsonl") == 0
             assert read_records(home / "converted.jsonl") == read_records(source)

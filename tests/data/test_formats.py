@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kd_rag.data._formats_json import split_items
 from kd_rag.data._formats_mdsirc import END, START
 from kd_rag.data.formats import read_entries
-from kd_rag.types import InputError, Turn
+from kd_rag.types import InputError, TextLine, Turn
 
 VALUES = st.none() | st.integers() | st.text('[]{},"\\\n :a', max_size=8) | st.sampled_from([[], {"a": ["],["]}])
 LABELS = ["尺码", "发货", "退货"]
@@ -217,3 +217,45 @@ class TestJson:
         path.write_bytes(b'{"id": "a"}\n' + "尺码".encode("gb18030"))
         with pytest.raises(InputError, match=r"gb\.jsonl: line 2: is not UTF-8; save the file in that encoding"):
             list(read_entries(path))
+
+
+class TestOcr:
+    def lines(self, tmp_path, ocr, images=1):
+        record = {"id": "a", "task": "t", "turns": [], "images": ["a.jpg"] * images, "ocr": ocr}
+        return draft(tmp_path, record).ocr
+
+    def test_text_lines_and_objects_say_the_same(self, tmp_path):
+        first, second = TextLine("订单", 1.0, (0.0, 0.0, 1.0, 0.5)), TextLine("已发货", 1.0, (0.0, 0.5, 1.0, 1.0))
+        for page in ("订单\n已发货", ["订单", "已发货"], [{"text": "订单"}, {"text": "已发货"}]):
+            assert self.lines(tmp_path, [page]) == ((first, second),)
+        exact = {"text": "订单", "confidence": 0.5, "box": [0.1, 0.2, 0.3, 0.4]}
+        assert self.lines(tmp_path, [[exact], None], 2) == ((TextLine("订单", 0.5, (0.1, 0.2, 0.3, 0.4)),), ())
+
+    def test_blank_lines_are_no_lines_and_keep_the_others_in_place(self, tmp_path):
+        assert self.lines(tmp_path, ["a\n\n", ""], 2) == ((TextLine("a", 1.0, (0.0, 0.0, 1.0, 1 / 3)),), ())
+
+    def test_every_format_brings_it(self, tmp_path):
+        line = TextLine("退货", 1.0, (0.0, 0.0, 1.0, 1.0))
+        for record in (scene(ocr=["退货"]), chat(("user", "x"), images=["a.jpg"], ocr=["退货"])):
+            assert draft(tmp_path, record).ocr == ((line,),)
+        assert draft(tmp_path, scene()).ocr is None
+
+    @pytest.mark.parametrize(
+        ("ocr", "expected"),
+        [
+            ("text", 'ocr: expected a list, found "text"'),
+            ([3], "ocr[0]: expected the text, a list of lines or null, found 3"),
+            ([[3]], "ocr[0][0]: expected a string or an object, found 3"),
+            ([[{}]], "ocr[0][0].text: is missing; it holds a string"),
+            ([[{"text": "a", "confidence": "x"}]], 'ocr[0][0].confidence: expected a number, found "x"'),
+            ([[{"text": "a", "confidence": 2}]], "ocr[0][0].confidence: expected a number from 0 to 1, found 2"),
+            ([[{"text": "a", "box": [0, 0, 2, 1]}]], "ocr[0][0].box: expected [left, top, right, bottom] as shares"),
+            ([[{"text": "a", "box": [0, 0]}]], "ocr[0][0].box: expected [left, top, right, bottom] as shares"),
+            ([[{"text": "a", "bbox": []}]], "ocr[0][0].bbox: is not a key of this format; did you mean 'box'?"),
+            (["a", "b"], "ocr: has 2 entries for 1 images; give each one, null for no text"),
+        ],
+    )
+    def test_faults(self, tmp_path, ocr, expected):
+        found = faults(tmp_path, {"id": "a", "task": "t", "turns": [], "images": ["a.jpg"], "ocr": ocr})
+        assert len(found) == 1
+        assert found[0].startswith(expected)

@@ -43,7 +43,9 @@ def prepare():
         return Preparation(
             tasks={name: Task(name, ("refund", "order_page"), "") for name in ("intent", "scene")},
             switches={"intent": TaskConfig(), "scene": TaskConfig(), **(switches or {})},
-            read_pictures=lambda paths: {path: (TextLine("order 81", 0.9, (0, 0, 1, 1)),) for path in paths},
+            read_lines=lambda read: {
+                r.id: [(TextLine("order 81", 0.9, (0, 0, 1, 1)),) for _ in r.images] for r in read
+            },
             denoise=lambda pages, queries: tuple(pages),
             retriever=Echo(),
             query=QueryConfig(**recipe),

@@ -1,0 +1,55 @@
+"""What a configuration's switches mean for the prompts that a model reads, byte for byte."""
+
+import pytest
+from PIL import Image
+
+from kd_rag import config as configuration
+from kd_rag.commands._parts import build_preparation
+from kd_rag.types import Record, Task, TextLine, Turn
+
+LABELS = ("order_page", "refund")
+
+
+@pytest.fixture
+def prompts(tmp_path, collator):
+    """Return a function (stage, overrides) -> ids of the prompts of an intent and a scene with text in the picture."""
+    Image.new("RGB", (56, 56), "grey").save(tmp_path / "a.png")
+    text = ((TextLine("order 81 shipped", 1.0, (0, 0.1, 1, 0.2)), TextLine("*", 1.0, (0, 0.3, 1, 0.4))),)
+    turns = (Turn("user", "look <image>"),)
+    records = [Record(n, n, turns, (tmp_path / "a.png",), "refund", ocr=text) for n in ("intent", "image_scene")]
+    tasks = {r.task: Task(r.task, LABELS, "What is it?") for r in records}
+
+    def render(stage, *overrides):
+        named = ["model.path=x", "ocr.name=given", f"cache_dir={tmp_path}", "tasks.intent.labels=[refund]"]
+        named += ["tasks.image_scene.labels=[refund]", *overrides]
+        config = configuration.load([], named)
+        examples = build_preparation(config, tasks).examples(records, stage, config.student.prompt)
+        collator.parts = config.student.prompt
+        return {record.id: collator.encode(examples[i, 0]).prompt for i, record in enumerate(records)}
+
+    return render
+
+
+def test_text_of_pictures_at_evaluation_may_be_for_scenes_only(prompts):
+    """The paper's intent scores are the same with and without OCR at inference: only scenes were read there."""
+    scenes_only = "tasks.intent.ocr.eval=false"
+    nowhere = prompts("eval", "student.prompt.ocr=false")
+    assert prompts("eval", scenes_only)["intent"] == nowhere["intent"]
+    assert prompts("eval", scenes_only)["image_scene"] == prompts("eval")["image_scene"] != nowhere["image_scene"]
+    assert prompts("train", scenes_only) == prompts("train")
+    assert prompts("train")["intent"] != prompts("train", "student.prompt.ocr=false")["intent"]
+
+
+def test_text_of_pictures_in_training_may_be_for_one_task_only(prompts):
+    both, nowhere = prompts("train"), prompts("train", "student.prompt.ocr=false")
+    assert prompts("train", "tasks.image_scene.ocr.train=false") == {
+        "intent": both["intent"],
+        "image_scene": nowhere["image_scene"],
+    }
+    assert prompts("eval", "tasks.image_scene.ocr.train=false") == prompts("eval")
+
+
+def test_denoising_changes_the_ids_that_a_cached_teacher_is_keyed_by(prompts):
+    """A teacher's rows of noisy prompts under the key of clean ones."""
+    assert prompts("train", "ocr.denoise.stray=true") != prompts("train")
+    assert prompts("train", "ocr.denoise.duplicates=true") == prompts("train"), "the same prompt, the same row"
