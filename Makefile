@@ -24,7 +24,7 @@ demo: install
 	$(BIN)/python -m kd_rag fit $(BASE) --config configs/demo/student.yaml
 	for run in teacher distilled student; do $(BIN)/python -m kd_rag evaluate --run $(DEMO)/$$run || exit 1; done
 	$(BIN)/python -m kd_rag report $(DEMO)/teacher $(DEMO)/distilled $(DEMO)/student --out $(DEMO)/report
-	@echo "report:      $(DEMO)/report/report.md"
+	@echo "report:      $(DEMO)/report/report.html"
 	@echo "run folders: $(DEMO)/teacher $(DEMO)/distilled $(DEMO)/student"
 	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(DEMO)"
 

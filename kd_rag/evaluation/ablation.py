@@ -15,20 +15,18 @@ from typing import Any
 
 from kd_rag.evaluation import tables
 from kd_rag.evaluation.comparison import Comparison, compare
+from kd_rag.evaluation.curves import AVERAGE, by_epoch, columns, evaluations
+from kd_rag.evaluation.legends import COMPARISON_LEGEND
 from kd_rag.evaluation.markdown import cell, table
-from kd_rag.evaluation.report import COMPARISON_LEGEND
 from kd_rag.evaluation.runs import Run
 from kd_rag.evaluation.tables import ABSENT, Rows
 
-AVERAGE = "average"
 LEGEND = """\
 100 × weighted F1 as mean ± standard deviation over the seeds that finished; average is the mean of the tasks' scores.
 Published figures are other people's, on their own test set."""
 EPOCHS_LEGEND = """\
 100 × weighted F1 on valid while the runs were trained, mean over the seeds. Where the columns were asked for, each
 shows the nearest evaluation, at most a quarter of an epoch away: epochs of an odd number of steps have no half."""
-FARTHEST = 0.25
-"""Epochs between a column and the evaluation that it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def scores_of(variant: Variant) -> dict[str, list[float]]:
     """Return 100 × weighted F1 of each task and the average, one value a seed."""
     found: dict[str, list[float]] = {}
     for run in variant.runs.values():
-        for name, score in _columns(run.metrics).items():
+        for name, score in columns(run.metrics).items():
             found.setdefault(name, []).append(score)
     return found
 
@@ -73,11 +71,11 @@ def scores_of(variant: Variant) -> dict[str, list[float]]:
 def score_table(variants: Sequence[Variant]) -> Rows:
     """Lay out mean ± standard deviation (n - 1) of every column, published figures behind it."""
     scores = {variant.name: scores_of(variant) for variant in variants}
-    columns = _ordered(name for row in scores.values() for name in row)
+    shown = _ordered(name for row in scores.values() for name in row)
     published = _ordered(name for variant in variants for name in variant.published)
-    rows = [["variant", "seeds", *columns, *(f"{name}, published" for name in published)]]
+    rows = [["variant", "seeds", *shown, *(f"{name}, published" for name in published)]]
     for variant in variants:
-        cells = [_mean_and_spread(scores[variant.name].get(name, [])) for name in columns]
+        cells = [_mean_and_spread(scores[variant.name].get(name, [])) for name in shown]
         others = [f"{variant.published[name]:.2f}" if name in variant.published else ABSENT for name in published]
         seeds = f"{len(variant.runs)} of {len(variant.runs) + len(variant.failed)}"
         rows.append([variant.name, seeds, *cells, *others])
@@ -86,19 +84,7 @@ def score_table(variants: Sequence[Variant]) -> Rows:
 
 def epoch_table(variants: Sequence[Variant], epochs: Sequence[float]) -> Rows:
     """Lay out one row for each variant and column of the scores, one column for each epoch."""
-    curves = {variant.name: curves_of(variant) for variant in variants}
-    known = {epoch for found in curves.values() for curve in found.values() for epoch in curve}
-    shown = list(epochs) or sorted(known)
-    rows = [["variant", "score", *(f"{epoch:g}" for epoch in shown)]]
-    for name, found in curves.items():
-        for column, curve in found.items():
-            rows.append([name, column, *(_nearest(curve, epoch, FARTHEST if epochs else 0) for epoch in shown)])
-    return rows
-
-
-def _nearest(curve: Mapping[float, float], epoch: float, farthest: float) -> str:
-    found = min(curve, key=lambda known: abs(known - epoch))
-    return f"{curve[found]:.2f}" if abs(found - epoch) <= farthest else ABSENT
+    return by_epoch({variant.name: curves_of(variant) for variant in variants}, epochs, "variant")
 
 
 def curves_of(variant: Variant) -> dict[str, dict[float, float]]:
@@ -108,9 +94,8 @@ def curves_of(variant: Variant) -> dict[str, dict[float, float]]:
     """
     values: dict[str, dict[float, list[float]]] = {}
     for run in variant.runs.values():
-        for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            for column, score in _columns(row).items():
+        for row in evaluations(run.folder):
+            for column, score in columns(row).items():
                 values.setdefault(column, {}).setdefault(round(row["epoch"], 2), []).append(score)
     return {column: {epoch: fmean(v) for epoch, v in curve.items()} for column, curve in values.items()}
 
@@ -133,6 +118,7 @@ def _described(variant: Variant, compared: Mapping[str, Comparison] | None) -> d
     scores = scores_of(variant)
     return {
         "seeds": list(variant.runs),
+        "runs": {seed: run.folder.name for seed, run in variant.runs.items()},
         "scores": scores,
         "mean": {name: fmean(values) for name, values in scores.items()},
         "std": {name: stdev(values) if len(values) > 1 else None for name, values in scores.items()},
@@ -140,12 +126,6 @@ def _described(variant: Variant, compared: Mapping[str, Comparison] | None) -> d
         "published": dict(variant.published),
         "compared_with_base": compared and {task: {**asdict(c), "verdict": c.verdict} for task, c in compared.items()},
         "failed": dict(variant.failed),
-    }
-
-
-def _columns(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: 100 * task["weighted_f1"] for name, task in metrics["tasks"].items()} | {
-        AVERAGE: metrics["average_score"]
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import fmean
 from typing import Any
@@ -30,20 +30,27 @@ ABSENT = "–"
 class Scored:
     """One row of the scores table: a run, or a baseline on a run's records.
 
-    `metrics` is the content of `metrics.json`, `facts` that of `run.json` (empty for a baseline).
+    `metrics` is the content of `metrics.json`, `facts` that of `run.json` (empty for a baseline); `published` are
+    figures of others, by task or `average`.
     """
 
     name: str
     kind: str
     metrics: Mapping[str, Any]
     facts: Mapping[str, Any]
+    published: Mapping[str, float] = field(default_factory=dict)
 
 
 def score_table(scored: Sequence[Scored]) -> Rows:
     """Lay out every row's scores; a task that a row does not have is a dash."""
     tasks = list(dict.fromkeys(task for row in scored for task in row.metrics["tasks"]))
+    others = list(dict.fromkeys(name for row in scored for name in row.published))
     head = ["run", "kind", "records", *tasks, "average", "nll", "ece", "trainable parameters", "wall time"]
-    return [head] + [_score_row(row, tasks) for row in scored]
+    rows = [head + [f"{name}, published" for name in others]]
+    for row in scored:
+        published = [f"{row.published[name]:.2f}" if name in row.published else ABSENT for name in others]
+        rows.append(_score_row(row, tasks) + published)
+    return rows
 
 
 def comparison_table(found: Mapping[str, Mapping[str, Comparison]]) -> Rows:

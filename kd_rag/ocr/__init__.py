@@ -21,7 +21,7 @@ from kd_rag.ocr._denoise import denoise
 from kd_rag.ocr._pool import read_all
 from kd_rag.types import Record, TextLine
 
-__all__ = ["Engine", "denoise", "read_pictures", "read_records"]
+__all__ = ["Engine", "denoise", "kept_lines", "read_pictures", "read_records"]
 
 
 class Engine(Protocol):
@@ -77,3 +77,15 @@ def read_pictures(
             cache.save(keys[path], lines)
             texts[keys[path]] = lines
     return {path: texts[key] for path, key in keys.items()}
+
+
+def kept_lines(record: Record, component: Mapping[str, Any], cache_dir: Path) -> dict[Path, tuple[TextLine, ...]]:
+    """Return the lines of those pictures of a record that were read before; nothing is read or written here."""
+    engine = registry.build("ocr", component)
+    if isinstance(engine, RecordReader):
+        return dict(zip(record.images, engine.lines_of(record), strict=True))
+    if engine.version is None or not cache_dir.is_dir():
+        return {}
+    cache = TextCache(cache_dir, component, engine.version)
+    found = {path: cache.load(cache.key(path)) for path in record.images}
+    return {path: lines for path, lines in found.items() if lines is not None}

@@ -57,8 +57,7 @@ class CachedRetriever:
         self._retriever = retriever
         self._open_knowledge = open_knowledge
         self.snapshot = retriever.snapshot
-        setting = [_FORMAT, version("bm25s"), retriever.snapshot, dict(component), _contents(component)]
-        self._file = folder / f"{_digest(setting)[:32]}.jsonl"
+        self._file = _answers_file(component, retriever.snapshot, folder)
 
     @cached_property
     def _passages(self) -> dict[str, Passage]:
@@ -67,32 +66,44 @@ class CachedRetriever:
     def retrieve(self, queries: Sequence[Query]) -> list[tuple[Retrieved, ...]]:
         """Return the passages of each query; only those that the file does not hold are retrieved."""
         keys = [_key(query) for query in queries]
-        known = self._read()
+        known = _read(self._file)
         missing = {key: query for key, query in zip(keys, queries, strict=True) if key not in known}
         if missing:
             found = self._retriever.retrieve(list(missing.values()))
             new = {
                 key: [(r.passage.id, r.score) for r in passages] for key, passages in zip(missing, found, strict=True)
             }
-            known = {**self._read(), **new}  # another process may have written meanwhile
+            known = {**_read(self._file), **new}  # another process may have written meanwhile
             self._write(known)
         return [tuple(Retrieved(self._passages[i], score) for i, score in known[key]) for key in keys]
-
-    def _read(self) -> dict[str, Answer]:
-        """Return all answers; a damaged file (a full disk) is logged and counts as absent."""
-        try:
-            lines = self._file.read_text(encoding="utf-8").splitlines()
-            return {entry["query"]: entry["found"] for entry in map(json.loads, lines)}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("%s is damaged (%s); its passages are retrieved again", self._file, error)
-            return {}
 
     def _write(self, answers: Mapping[str, Answer]) -> None:
         part = self._file.with_suffix(f".{uuid.uuid4().hex}.part")
         part.write_text("".join(json.dumps({"query": k, "found": v}) + "\n" for k, v in answers.items()), "utf-8")
         part.replace(self._file)
+
+
+def kept_answers(component: Mapping[str, Any], snapshot: str, folder: Path) -> Callable[[Query], Answer | None]:
+    """Return what looks up answers that were kept, None for a query without one; the knowledge base stays closed."""
+    known = _read(_answers_file(component, snapshot, folder))
+    return lambda query: known.get(_key(query))
+
+
+def _answers_file(component: Mapping[str, Any], snapshot: str, folder: Path) -> Path:
+    setting = [_FORMAT, version("bm25s"), snapshot, dict(component), _contents(component)]
+    return folder / f"{_digest(setting)[:32]}.jsonl"
+
+
+def _read(file: Path) -> dict[str, Answer]:
+    """Return all answers; a damaged file (a full disk) is logged and counts as absent."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        return {entry["query"]: entry["found"] for entry in map(json.loads, lines)}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("%s is damaged (%s); its passages are retrieved again", file, error)
+        return {}
 
 
 def _key(query: Query) -> str:

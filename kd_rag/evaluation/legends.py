@@ -1,0 +1,18 @@
+"""What the figures of the pages mean, in the words that stand beneath them on every page."""
+
+SCORES_LEGEND = """\
+A task's score is 100 × weighted F1, with its 95% bootstrap interval over the records; average is the mean of
+the tasks' scores. nll (mean −log p of the gold label, in nats) and ece (expected calibration error, 15 bins) are
+means over the tasks too. The majority class is that of the training set, scored on the same records. Whether a
+difference may be chance is told below, by comparison on the same records, and not by intervals that overlap."""
+
+EPOCHS_LEGEND = "100 × weighted F1 on valid while the runs were trained."
+
+COMPARISON_LEGEND = """\
+A difference is that of 100 × weighted F1, with the 95% interval and two-sided p of a bootstrap that
+draws the same records for both runs; it is within noise where the interval holds 0. McNemar's exact p is of the
+records that one run alone has right."""
+
+KEPT_LEGEND = """\
+Of each distilled run whose teacher is among the runs: agreement is the share of equal answers, right or wrong; lost are
+the records that the teacher alone has right, gained those that the student alone has right."""

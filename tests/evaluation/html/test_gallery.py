@@ -1,0 +1,58 @@
+"""The gallery: which errors it shows, and what it does where something is gone."""
+
+import json
+
+import pytest
+
+from kd_rag.evaluation.html import gallery
+from kd_rag.evaluation.html.gallery import choose
+from kd_rag.evaluation.html.material import Shelf
+from kd_rag.evaluation.runs import read_run
+
+OTHER = json.dumps({"id": "x", "task": "intent", "turns": [{"role": "user", "text": "hi"}], "label": "refund"})
+
+
+def test_one_card_for_each_record_that_any_run_got_wrong(shop_run):
+    """The same error of twenty runs must not fill the page twenty times."""
+    named = {name: read_run(shop_run(name, wrong)) for name, wrong in {"one": {0, 3}, "two": {3, 4}}.items()}
+    cases, left_out = choose(named)
+    assert left_out == 0
+    assert {case.id[:2]: case.wrong for case in cases.values()} == {"r0": ["one"], "r3": ["one", "two"], "r4": ["two"]}
+    assert all(len(case.answers) == 2 for case in cases.values())
+
+
+def test_every_label_comes_first_before_any_comes_twice_and_the_rest_is_counted(teacher, make_run, monkeypatch):
+    """A weak label with many sure errors would leave no card for the others, and the filter nothing to find."""
+    monkeypatch.setattr(gallery, "CARDS", 4)
+    run = read_run(make_run("weak", set(range(30)) | {39}, {1}))
+    cases, left_out = choose({"weak": run})
+    assert [case.id for case in cases.values()] == ["intent-00", "image_scene-01", "intent-20", "intent-39"]
+    assert left_out == 32 - 4
+
+
+def test_boxes_and_scores_come_from_where_the_run_kept_them(shop_run, kept_texts, shop):
+    folder = shop_run("one", {0, 3})
+    kept_texts(folder)
+    run, shelf = read_run(folder), Shelf()
+    picture, dialogue = (shelf.look_up(run, run.predictions[i]) for i in (0, 3))
+    assert picture.boxes[(shop / "0.png").resolve()][0].box == (0.1, 0.2, 0.5, 0.3)
+    assert [(c.id, c.score, c.passage) for c in dialogue.passages] == [("faq-1", 0.625, None)]
+    assert shelf.look_up(run, run.predictions[1]).boxes == {}
+    assert shelf.look_up(run, run.predictions[4]).passages[0].score is None
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda shop: (shop / "0.png").unlink(), "is missing; it belongs to"),
+        (lambda shop: (shop / "test.jsonl").unlink(), "test.jsonl: cannot be read"),
+        (lambda shop: (shop / "test.jsonl").write_text(OTHER), "has no record"),
+    ],
+)
+def test_what_is_gone_is_told_and_stops_nothing(shop_run, shop, harm, told):
+    """Pictures move between training and report; scores must be readable all the same."""
+    run = read_run(shop_run("one", {0}))
+    harm(shop)
+    found = Shelf().look_up(run, run.predictions[0])
+    assert found.record is None
+    assert told in found.fault
