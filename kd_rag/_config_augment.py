@@ -13,7 +13,8 @@ class AugmentConfig:
 
     steps: list[Component] = field(default_factory=list, metadata={"family": "augmentations"})
     """Applied in this order, drawn from (seed, record id, view). Text read from the pictures and passages are those of
-    the original record: a crop or a patch hides words from the model's eye, not from its prompt."""
+    the original record: a crop or a patch hides words from the model's eye, not from its prompt, unless
+    `ocr.of_augmented` says so."""
     views: int | None = None
     """Views of a record, which the epochs cycle through; null draws a new one in every epoch. A cached teacher is asked
     once for each."""

@@ -40,10 +40,15 @@ class OcrConfig:
     """What holds for every engine."""
 
     denoise: DenoiseConfig = field(default_factory=DenoiseConfig)
+    of_augmented: bool = False
+    """Show in training the text of each augmented view instead of the original picture's: words that a step cuts away
+    are gone from the prompt as well. Every new view is read while training waits (`augment.views` bounds them);
+    passages stay those of the original."""
 
 
 def split_ocr(section: dict[str, Any]) -> tuple[dict[str, Any], OcrConfig]:
     """Return the engine's component of the section `ocr`, and the rest of it."""
     shared = {f.name for f in dataclasses.fields(OcrConfig)}
     engine = {key: value for key, value in section.items() if key not in shared}
-    return engine, OcrConfig(denoise=DenoiseConfig(**section.get("denoise", {})))
+    rest = {key: value for key, value in section.items() if key in shared}
+    return engine, OcrConfig(**{**rest, "denoise": DenoiseConfig(**section.get("denoise", {}))})

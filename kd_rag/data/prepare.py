@@ -2,7 +2,8 @@
 
 In: records, and the reader, retriever and augmentation that a command built. Pictures are read and passages retrieved
 once, for all records, before the first step; both belong to the original record, so an augmented view keeps
-the text and the passages of its original. Augmentation is drawn per (seed, record id, view).
+the passages of its original, and the text as well, unless its pictures are read anew (`ocr.of_augmented`). Augmentation
+is drawn per (seed, record id, view).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Preparation:
 
     `read_lines(records)` returns the lines of each picture by record id.
     `denoise(lines of each picture of a record, texts of what is asked)` returns the lines worth showing.
+    `read_view(pictures, texts of what is asked)`, where there is one, returns the lines of a view's pictures.
     `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
     """
 
@@ -60,12 +62,13 @@ class Preparation:
     query: QueryConfig
     find_leaks: Callable[[Sequence[Query], Sequence[str | None], Passages], dict[str, Any]]
     augment: Callable[[Dialogue, str, int], Dialogue]
+    read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
 
     def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
         """Read and retrieve for all `records` what `parts` may show, as their task's switches for `stage` say."""
         reading = [r for r in records if parts.ocr and getattr(self.switches[r.task].ocr, stage)]
         read = self.read_lines(reading)
-        lines = {r.id: self.denoise(read[r.id], self._asked(r)) for r in reading}
+        lines = {r.id: self.denoise(read[r.id], _asked(r, self.tasks[r.task])) for r in reading}
         offered = [r for r in records if parts.passages and getattr(self.switches[r.task].retrieval, stage)]
         asked = [(r, make_query(r, [*chain(*lines.get(r.id, ()))], self.query)) for r in offered]
         asked = [(r, query) for r, query in asked if query.text or query.pictures]
@@ -78,13 +81,9 @@ class Preparation:
             lines=lines,
             passages={r.id: passages for (r, _), passages in zip(asked, found, strict=True)},
             augment=self.augment if stage == "train" else None,
+            read_view=self.read_view if stage == "train" else None,
             leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
         )
-
-    def _asked(self, record: Record) -> list[str]:
-        """Return the texts that lines of a record's pictures may have to do with."""
-        task = self.tasks[record.task]
-        return [*task.labels, *task.descriptions.values(), *dialogue_text(record).split("\n")]
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,7 @@ class Examples:
     passages: Mapping[str, tuple[Retrieved, ...]]
     augment: Callable[[Dialogue, str, int], Dialogue] | None
     leaks: Mapping[str, Any]
+    read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -109,12 +109,17 @@ class Examples:
         index, view = key
         record = self.records[index]
         dialogue = Dialogue(record.turns, tuple(self._picture(record, path) for path in record.images))
+        task, lines = self.tasks[record.task], self.lines.get(record.id, ())
+        if self.augment:
+            dialogue = self.augment(dialogue, record.id, view)
+        if self.read_view and record.id in self.lines:
+            lines = self.read_view(dialogue.pictures, _asked(record, task))
         return Example(
             record=record,
-            task=self.tasks[record.task],
-            dialogue=self.augment(dialogue, record.id, view) if self.augment else dialogue,
+            task=task,
+            dialogue=dialogue,
             passages=self.passages.get(record.id, ()),
-            lines=self.lines.get(record.id, ()),
+            lines=lines,
             view=view,
         )
 
@@ -124,3 +129,8 @@ class Examples:
             return load_picture(path)
         except InputError as error:
             raise InputError(f"record {record.id!r}: {error}") from None
+
+
+def _asked(record: Record, task: Task) -> list[str]:
+    """Return the texts that lines of a record's pictures may have to do with."""
+    return [*task.labels, *task.descriptions.values(), *dialogue_text(record).split("\n")]

@@ -19,9 +19,10 @@ from kd_rag import registry
 from kd_rag.ocr._cache import TextCache
 from kd_rag.ocr._denoise import denoise
 from kd_rag.ocr._pool import read_all
-from kd_rag.types import Record, TextLine
+from kd_rag.ocr._views import ViewReader
+from kd_rag.types import InputError, Record, TextLine
 
-__all__ = ["Engine", "denoise", "kept_lines", "read_pictures", "read_records"]
+__all__ = ["Engine", "ViewReader", "denoise", "kept_lines", "read_pictures", "read_records"]
 
 
 class Engine(Protocol):
@@ -68,7 +69,7 @@ def read_pictures(
     if engine.version is None:
         return dict.fromkeys(paths, ())
     cache = TextCache(cache_dir, component, engine.version)
-    keys = {path: cache.key(path) for path in dict.fromkeys(paths)}
+    keys = {path: cache.key(_bytes_of(path)) for path in dict.fromkeys(paths)}
     texts = {key: lines for key in keys.values() if (lines := cache.load(key)) is not None}
     missing = {key: path for path, key in keys.items() if key not in texts}  # one path for equal files
     if missing:
@@ -87,5 +88,12 @@ def kept_lines(record: Record, component: Mapping[str, Any], cache_dir: Path) ->
     if engine.version is None or not cache_dir.is_dir():
         return {}
     cache = TextCache(cache_dir, component, engine.version)
-    found = {path: cache.load(cache.key(path)) for path in record.images}
+    found = {path: cache.load(cache.key(_bytes_of(path))) for path in record.images}
     return {path: lines for path, lines in found.items() if lines is not None}
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None

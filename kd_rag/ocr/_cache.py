@@ -38,14 +38,10 @@ class TextCache:
         self._folder = folder
         self._engine = {**defaults, **component, "version": version}
 
-    def key(self, picture: Path) -> str:
-        """Return the name of a picture's entry: a hash of the file's bytes and of the engine."""
-        try:
-            content = hashlib.sha256(picture.read_bytes()).hexdigest()
-        except OSError as error:
-            raise InputError(f"{picture}: cannot be read ({error.strerror})") from None
+    def key(self, content: bytes) -> str:
+        """Return the name of a picture's entry: a hash of the picture's bytes and of the engine."""
         engine = json.dumps(self._engine, sort_keys=True)
-        return hashlib.sha256(f"{content} {engine}".encode()).hexdigest()
+        return hashlib.sha256(f"{hashlib.sha256(content).hexdigest()} {engine}".encode()).hexdigest()
 
     def load(self, key: str) -> tuple[TextLine, ...] | None:
         """Return the lines of an entry, or None if there is none.

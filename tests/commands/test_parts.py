@@ -1,11 +1,13 @@
 """What a configuration's switches mean for the prompts that a model reads, byte for byte."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from kd_rag import config as configuration
 from kd_rag.commands._parts import build_preparation
-from kd_rag.types import Record, Task, TextLine, Turn
+from kd_rag.types import InputError, Record, Task, TextLine, Turn
+from tests.ocr.stub_engine import ShadeReader
 
 LABELS = ("order_page", "refund")
 
@@ -53,3 +55,35 @@ def test_denoising_changes_the_ids_that_a_cached_teacher_is_keyed_by(prompts):
     """A teacher's rows of noisy prompts under the key of clean ones."""
     assert prompts("train", "ocr.denoise.stray=true") != prompts("train")
     assert prompts("train", "ocr.denoise.duplicates=true") == prompts("train"), "the same prompt, the same row"
+
+
+VIEWED = ["model.path=x", "ocr.name=tests.ocr.stub_engine:ShadeReader", "tasks.intent.labels=[refund]",
+          "augment.steps=[{name: colour_jitter}]"]  # fmt: skip
+
+
+def test_text_of_an_augmented_view_is_read_from_that_view_once(tmp_path):
+    """Words in the prompt that the model's eye cannot find, or OCR paid for in each epoch."""
+    Image.new("RGB", (56, 56), "grey").save(tmp_path / "a.png")
+    record = Record("r", "intent", (Turn("user", "look <image>"),), (tmp_path / "a.png",), "refund")
+    tasks = {"intent": Task("intent", LABELS, "")}
+
+    def shown(stage, of_augmented):
+        config = configuration.load([], [*VIEWED, f"cache_dir={tmp_path}", f"ocr.of_augmented={of_augmented}"])
+        examples = build_preparation(config, tasks).examples([record], stage, config.student.prompt)
+        views = [examples[0, view] for view in range(4)]
+        return [(np.asarray(e.dialogue.pictures[0]).mean(), float(e.lines[0][0].text.split()[1])) for e in views]
+
+    assert {read for _, read in [*shown("eval", True), *shown("eval", False), *shown("train", False)]} == {128.0}
+    views = shown("train", True)
+    assert len({read for _, read in views}) == 4
+    assert all(read == pytest.approx(shade, abs=1e-3) for shade, read in views)
+    before = len(ShadeReader.readings)
+    assert shown("train", True) == views
+    assert len(ShadeReader.readings) == before == 1 + 4
+
+
+@pytest.mark.parametrize("engine", ["none", "given"])
+def test_engines_without_eyes_cannot_read_a_view(tmp_path, engine):
+    config = configuration.load([], ["model.path=x", f"ocr.name={engine}", "ocr.of_augmented=true"])
+    with pytest.raises(InputError, match=rf"ocr\.of_augmented: '{engine}' reads no pictures"):
+        build_preparation(config, {})

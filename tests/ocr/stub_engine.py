@@ -2,6 +2,9 @@
 
 import hashlib
 from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
 
 from kd_rag.types import TextLine
 
@@ -21,3 +24,15 @@ class SizeReader:
         (self._log / name).touch()
         width, height = picture.size
         return (TextLine(f"{width} x {height} 像素", 0.1 + 0.2, (0.0, 0.1, 1 / 3, 1.0)),) if width % 2 else ()
+
+
+class ShadeReader:
+    """'Reads' a picture's mean shade, and counts its readings."""
+
+    version = "stub"
+    readings: ClassVar[list[str]] = []
+
+    def read(self, picture):
+        text = f"shade {np.asarray(picture).mean():.4f}"
+        self.readings.append(text)
+        return (TextLine(text, 1.0, (0.0, 0.1, 1.0, 0.2)),)
