@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -76,15 +77,18 @@ def compare_task(
     labels = np.array(sorted({*gold, *(p for run in (*first, *second) for p in run)}))
     truth = np.searchsorted(labels, gold)
     one, other = (np.searchsorted(labels, np.array(model)) for model in (first, second))
-    observed = _mean_f1(truth, other, len(labels)) - _mean_f1(truth, one, len(labels))
+    cells = [truth * len(labels) + model for model in (one, other)]
+    ours, theirs = (_mean_f1(np.array([[_tally(run, len(labels)) for run in model]])) for model in cells)
+    observed = float(theirs[0] - ours[0])
     rng = np.random.default_rng(seed)
-    differences = np.empty(samples)
-    for i in range(samples):
+    tallies: tuple[list[Any], list[Any]] = ([], [])
+    for _ in range(samples):
         records = rng.integers(len(truth), size=len(truth))
-        ours, theirs = (m[rng.integers(len(m), size=len(m))] if len(m) > 1 else m for m in (one, other))
-        differences[i] = _mean_f1(truth[records], theirs[:, records], len(labels)) - _mean_f1(
-            truth[records], ours[:, records], len(labels)
-        )
+        for model, found in zip(cells, tallies, strict=True):
+            runs = model[rng.integers(len(model), size=len(model))] if len(model) > 1 else model
+            found.append([_tally(run[records], len(labels)) for run in runs])
+    ours, theirs = (_mean_f1(np.array(found)) for found in tallies)
+    differences = theirs - ours
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(differences, [tail, 100 - tail])
     beyond = min((differences <= 0).sum(), (differences >= 0).sum())
@@ -107,15 +111,18 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, n, 0.5).pvalue) if n else 1.0
 
 
-def _mean_f1(truth: Int[np.ndarray, " n"], runs: Int[np.ndarray, "seeds n"], labels: int) -> float:
-    """Return the weighted F1 of the runs, averaged over the seeds."""
-    support = np.bincount(truth, minlength=labels)
-    counts: list[list[Int[np.ndarray, " labels"]]] = [
-        [np.bincount(run, minlength=labels), np.bincount(truth[run == truth], minlength=labels)] for run in runs
-    ]
-    claimed, hits = (np.stack(column) for column in zip(*counts, strict=True))
-    f1: Float[np.ndarray, " seeds"] = weighted_f1(np.broadcast_to(support, hits.shape), claimed, hits)
-    return float(f1.mean())
+def _tally(cells: Int[np.ndarray, " n"], labels: int) -> Int[np.ndarray, "3 labels"]:
+    """Count each label's records, answers and right answers; a record's cell is its gold column times `labels` plus the
+    predicted one, so that one pass over the records counts all three."""
+    confusion = np.bincount(cells, minlength=labels * labels).reshape(labels, labels)
+    return np.stack([confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()])
+
+
+def _mean_f1(tallies: Int[np.ndarray, "samples seeds 3 labels"]) -> Float[np.ndarray, " samples"]:
+    """Return the weighted F1 of each resample, averaged over the seeds."""
+    samples, seeds, _, labels = tallies.shape
+    support, claimed, hits = np.moveaxis(tallies, 2, 0).reshape(3, samples * seeds, labels)
+    return weighted_f1(support, claimed, hits).reshape(samples, seeds).mean(axis=1)  # type: ignore[no-any-return]
 
 
 def _discordant(

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from kd_rag.config import split_ocr
+from kd_rag.config import TaskConfig, split_ocr
 from kd_rag.data.queries import dialogue_text, make_query
 from kd_rag.data.records import BadRecord, examine
 from kd_rag.evaluation.predictions import Prediction
@@ -85,7 +85,7 @@ class Shelf:
         if run.folder not in self._answers:
             snapshot = str(run.facts.get("knowledge_snapshot"))
             self._answers[run.folder] = kept_answers(run.config.retriever, snapshot, _cache(run) / "retrieval")
-        task = run.config.tasks[record.task]
+        task = run.config.tasks.get(record.task, TaskConfig())
         lines: Sequence[Lines] = []
         if run.config.student.prompt.ocr and task.ocr.eval:
             texts = [*(task.labels or ()), *task.descriptions.values(), *dialogue_text(record).split("\n")]
