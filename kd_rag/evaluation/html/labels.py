@@ -105,7 +105,7 @@ def _confusion(task: str, labels: Sequence[str], confusion: Mapping[str, Mapping
     predicted = {label for row in confusion.values() for label in row}
     shown = [label for label in labels if label in confusion or label in predicted]
     head = [cell("gold ↓ predicted →", header=True, scope="col", class_="corner")]
-    head += [cell(tag("span", label), header=True, scope="col", class_="turned") for label in shown]
+    head += [cell(tag("span", label, title=label), header=True, scope="col", class_="turned") for label in shown]
     rows = []
     for gold in shown:
         counts = confusion.get(gold, {})

@@ -29,7 +29,8 @@ def line_chart(
     xs = sorted({dot.x for dot in dots})
     room = (xs[-1] - xs[0]) * 0.04 or 0.5
     low = max(0.0, 10 * ((min(dot.low for dot in dots) - 1) // 10))
-    frame = Frame(x=(xs[0] - room, xs[-1] + room), y=(low, 100))
+    high = min(100.0, 10 * (max(dot.high for dot in dots) // 10 + 1))
+    frame = Frame(x=(xs[0] - room, xs[-1] + room), y=(low, high))
     drawn = [_line(frame, name, line, indices[name], axes[0]) for name, line in lines.items()]
     label = f"{caption}: {axes[1]} by {axes[0]} of {', '.join(lines)}"
     few = xs if len(xs) <= 8 else None
