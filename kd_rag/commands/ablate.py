@@ -1,8 +1,8 @@
 """Train variants of one configuration with several seeds, and set them side by side in tables.
 
-Each variant and seed is an ordinary run folder DIR/runs/NAME; the tables are DIR/ablation.md and DIR/ablation.json.
-What is done is not done again: after a kill, the same command goes on. A variant that fails does not stop the others;
-it stays in the tables with its error, and the exit code is 3. Example:
+Each variant and seed is an ordinary run folder DIR/runs/NAME; the tables are DIR/ablation.md, DIR/ablation.json and,
+with plots, DIR/ablation.html. What is done is not done again: after a kill, the same command goes on. A variant that
+fails does not stop the others; it stays in the tables with its error, and the exit code is 3. Example:
   python -m kd_rag ablate --config configs/demo/ablation.yaml --out runs/ablation --jobs 2
 """
 
@@ -33,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
     check_unchanged(plan.jobs, args.out)
     errors = make_all(plan.jobs, args.out, plan.section.split, args.jobs)
 
-    from kd_rag.evaluation.ablation import Variant, write_tables
+    from kd_rag.evaluation.ablation import write_tables
     from kd_rag.evaluation.runs import read_run
+    from kd_rag.evaluation.variants import Variant
 
     variants = []
     for name, variant in plan.variants.items():
@@ -44,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
         variants.append(Variant(name, runs, failed, variant.published))
     base = plan.section.base or next(iter(plan.variants))
     print(write_tables(variants, base, plan.section.epochs, args.out))
-    print(f"\nablation: {args.out / 'ablation.md'}")
+    print(f"\npage:     {args.out / 'ablation.html'}\nablation: {args.out / 'ablation.md'}")
     return 3 if any(errors.values()) else 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +78,11 @@ def by_epoch(curves: Mapping[str, Mapping[str, Mapping[float, float]]], epochs: 
         for column, curve in found.items():
             rows.append([name, column, *(_nearest(curve, epoch, FARTHEST if epochs else 0) for epoch in shown)])
     return rows
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return each name once, the average last."""
+    return sorted(dict.fromkeys(names), key=lambda name: name == AVERAGE)
 
 
 def _nearest(curve: Mapping[float, float], epoch: float, farthest: float) -> str:

@@ -16,3 +16,11 @@ records that one run alone has right."""
 KEPT_LEGEND = """\
 Of each distilled run whose teacher is among the runs: agreement is the share of equal answers, right or wrong; lost are
 the records that the teacher alone has right, gained those that the student alone has right."""
+
+ABLATION_LEGEND = """\
+100 × weighted F1 as mean ± standard deviation over the seeds that finished; average is the mean of the tasks' scores.
+Published figures are other people's, on their own test set."""
+
+ABLATION_EPOCHS_LEGEND = """\
+100 × weighted F1 on valid while the runs were trained, mean over the seeds. Where the columns were asked for, each
+shows the nearest evaluation, at most a quarter of an epoch away: epochs of an odd number of steps have no half."""

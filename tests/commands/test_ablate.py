@@ -44,7 +44,7 @@ def command(tmp_path, folders):
 
 
 def final_files(out):
-    names = ("ablation.json", "ablation.md", "runs/*/metrics.json*", "runs/*/predictions-*.jsonl")
+    names = ("ablation.json", "ablation.md", "ablation.html", "runs/*/metrics.json*", "runs/*/predictions-*.jsonl")
     return {path.relative_to(out).as_posix(): path.read_text() for name in names for path in out.glob(name)}
 
 

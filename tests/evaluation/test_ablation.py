@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from kd_rag.evaluation.ablation import Variant, epoch_table, score_table, write_tables
+from kd_rag.evaluation.ablation import epoch_table, score_table, write_tables
 from kd_rag.evaluation.runs import read_run
+from kd_rag.evaluation.variants import Variant
 
 
 def line(epoch, intent, scene):
-    tasks = {"intent": {"weighted_f1": intent}, "image_scene": {"weighted_f1": scene}}
+    scores = {"intent": intent, "image_scene": scene}
+    tasks = {n: {"weighted_f1": f1, "weighted_f1_ci95": [f1 - 0.1, f1 + 0.1]} for n, f1 in scores.items()}
     return json.dumps({"epoch": epoch, "tasks": tasks, "average_score": 50 * (intent + scene)}) + "\n"
 
 
@@ -74,4 +76,7 @@ def test_a_variant_is_compared_with_the_base_on_shared_seeds_and_failures_stay_i
     assert compared["difference"] == pytest.approx(1 / 3 - 1)
     assert found["base"]["compared_with_base"] is None
     assert found["worse"]["std"]["average"] == 0
+    page = (tmp_path / "ablation.html").read_text()
+    assert "fit exited with 1: boom | &lt;b&gt;" in page
+    assert "worse" in page
     assert "| base | 1 | fit exited with 1: boom \\| &lt;b> |" in (tmp_path / "ablation.md").read_text()

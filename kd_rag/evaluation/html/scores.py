@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from kd_rag.evaluation.comparison import Comparison
-from kd_rag.evaluation.curves import AVERAGE, by_epoch, columns, intervals
+from kd_rag.evaluation.curves import by_epoch, columns, intervals, ordered
 from kd_rag.evaluation.findings import Findings
 from kd_rag.evaluation.html.frame import group, series_class
 from kd_rag.evaluation.html.lines import Dot, line_chart
@@ -128,11 +128,6 @@ def curve_section(found: Findings) -> list[Markup]:
 
 def _signed(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
-
-
-def ordered(names: Sequence[str]) -> list[str]:
-    """Return each name once, the average last."""
-    return sorted(dict.fromkeys(names), key=lambda name: name == AVERAGE)
 
 
 def floor_of(values: Sequence[float]) -> float:

@@ -77,7 +77,9 @@ def kept_texts(shop, tmp_path):
     def fill(folder):
         run = read_run(folder)
         cache = TextCache(tmp_path / "cache" / "ocr", config.split_ocr(run.config.ocr)[0], RapidOcr().version)
-        cache.save(cache.key((shop / "0.png").read_bytes()), (TextLine(f"total {HOSTILE}", 0.93, (0.1, 0.2, 0.5, 0.3)),))
+        cache.save(
+            cache.key((shop / "0.png").read_bytes()), (TextLine(f"total {HOSTILE}", 0.93, (0.1, 0.2, 0.5, 0.3)),)
+        )
         row = json.loads((shop / "test.jsonl").read_text(encoding="utf-8").splitlines()[3])
         record = Record(row["id"], "intent", (Turn("user", row["turns"][0]["text"]),), (), row["label"])
         file = _answers_file(run.config.retriever, "s1", tmp_path / "cache" / "retrieval")
