@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from doctr.models import detection, recognition
 from rapidfuzz.distance import Levenshtein
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.distill import table
 from kd_rag import ocr, registry
 from kd_rag.data.records import read_records
 from kd_rag.data.sample import write_sample
@@ -81,6 +78,10 @@ def accuracy(name: str, component: Mapping[str, Any], pages: Sequence[Page]) -> 
 
 def random_doctr(folder: Path, finder: str, reader: str) -> dict[str, Any]:
     """Return docTR's component with weight files of random weights."""
+    import torch  # here, because the processes of the pool import this module as well
+    from doctr.models import detection, recognition
+
+    torch.set_num_threads(1)
     made = {"detection": getattr(detection, finder), "recognition": getattr(recognition, reader)}
     component: dict[str, Any] = {"name": "doctr", "detection": finder, "recognition": reader}
     for part, build in made.items():
@@ -118,6 +119,8 @@ def known_pages(file: Path) -> list[Page]:
 
 def main() -> None:
     """Measure what the arguments name, and print tables."""
+    from benchmarks.distill import table
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", action="store_true", help="read the bundled sample's printed pages")
     parser.add_argument("--pages", type=Path, metavar="FILE.jsonl", help="read pages with known lines")
@@ -125,7 +128,6 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200, help="so many of them")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         sets = {"bundled sample": sample_pages(Path(scratch) / "sample")} if args.sample else {}
         sets |= {args.pages.parent.name: known_pages(args.pages)} if args.pages else {}
