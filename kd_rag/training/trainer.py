@@ -13,6 +13,7 @@ from kd_rag.config import TrainerConfig
 from kd_rag.data.sampling import StepSampler
 from kd_rag.training.callbacks import Checkpoints, EvaluationLog, StopOnSignal
 from kd_rag.training.checkpoints import FolderCheckpoints
+from kd_rag.training.tensorboard import Summaries
 
 # Its notes on hardware that is not there and on products to install would bury our own lines.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -38,6 +39,7 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
             EvaluationLog(folder / "metrics.jsonl", sampler.steps_per_epoch),
             checkpoints,
             StopOnSignal(checkpoints),
+            Summaries(),
             TQDMProgressBar(),
         ],
         plugins=[FolderCheckpoints()],

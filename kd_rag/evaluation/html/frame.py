@@ -13,7 +13,7 @@ from kd_rag.evaluation.html.markup import Markup, Node, tag
 
 COLOURS = 8
 """Series colours of the style sheet; further series repeat them with another dash."""
-FEW = 3
+FEW = 5
 """So many bands can be told apart where they overlap; of more series only those brought to the fore show theirs."""
 
 

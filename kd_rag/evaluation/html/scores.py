@@ -38,17 +38,18 @@ def score_section(found: Findings) -> list[Markup]:
     return [
         *([tag("p", warning, class_="warning", role="note")] if found.uncompared else []),
         table(f"100 × weighted F1 with 95% intervals, drawn from {domain[0]:g} to 100", head, rows, class_="scores"),
-        _published_note(published),
+        published_note(published),
         tag("p", SCORES_LEGEND, class_="legend-text"),
     ]
 
 
-def _published_note(published: Sequence[float]) -> Markup:
+def published_note(published: Sequence[float]) -> Markup:
+    """Return what the mark of published figures means, nothing where there is none."""
     if not published:
         return Markup("")
     return tag(
         "p",
-        tag("span", "◆", class_="published-key"),
+        tag("span", class_="published-key"),
         " published figure of this setting, by others on their own test set.",
         class_="legend-text",
     )
@@ -68,7 +69,7 @@ def _score_row(row: Scored, index: int, shown: Sequence[str], domain: tuple[floa
         told = [tag("b", f"{scores[name]:.1f}"), tag("small", f" {low:.1f} to {high:.1f}")]
         diamonds = [row.published[name]] if name in row.published else []
         if diamonds:
-            told.append(tag("small", f" ◆ {diamonds[0]:.2f}", class_="published-key"))
+            told.append(tag("small", f"{diamonds[0]:.2f}", class_="published-key"))
         cells.append(cell(*told, interval_strip(domain, low, scores[name], high, diamonds=diamonds), class_="interval"))
     cells += [cell(f"{fmean(t[key] for t in tasks.values()):.3f}", number=True) for key in ("nll", "ece")]
     return cells

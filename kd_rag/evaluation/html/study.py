@@ -14,7 +14,7 @@ from kd_rag.evaluation.html.document import document
 from kd_rag.evaluation.html.frame import group, series_class
 from kd_rag.evaluation.html.lines import Dot, line_chart
 from kd_rag.evaluation.html.markup import Markup, tag
-from kd_rag.evaluation.html.scores import comparison_table, floor_of, spoken
+from kd_rag.evaluation.html.scores import comparison_table, floor_of, published_note, spoken
 from kd_rag.evaluation.html.strips import interval_strip
 from kd_rag.evaluation.html.tables import cell, plain_table, table
 from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND
@@ -60,7 +60,8 @@ def _score_section(variants: Sequence[Variant]) -> list[Markup]:
     head = [cell(name, header=True, scope="col") for name in ("variant", *map(spoken, shown))]
     rows = [_row(v, i, spans[v.name], shown, domain) for i, v in enumerate(variants)]
     return [
-        table(f"100 × weighted F1, drawn from {domain[0]:g} to 100; ◆ published", head, rows, class_="scores"),
+        table(f"100 × weighted F1, drawn from {domain[0]:g} to 100", head, rows, class_="scores"),
+        published_note(published),
         tag("p", ABLATION_LEGEND, " ", STRIP_LEGEND, class_="legend-text"),
     ]
 
@@ -78,7 +79,7 @@ def _row(
     scores = scores_of(variant)
     for name in shown:
         figures = [variant.published[name]] if name in variant.published else []
-        stated = [tag("small", f" ◆ {figure:.2f}", class_="published-key") for figure in figures]
+        stated = [tag("small", f"{figure:.2f}", class_="published-key") for figure in figures]
         if name not in spans:
             row.append(cell(ABSENT, *stated))
             continue

@@ -31,7 +31,7 @@ def test_each_variant_has_mean_spread_seeds_and_its_published_figure(page):
     base, single = re.findall(r"<tr><th.*?</tr>", page.split("<tbody>")[1].split("</tbody>")[0])
     assert base.count('class="seed"') == 3 * 2
     assert base.count('class="published"') == 1
-    assert "◆ 83.98" in base
+    assert 'published-key">83.98<' in base
     assert "2 of 2 seeds" in base
     assert "1 of 2 seeds" in single
     assert "published" not in single
