@@ -16,6 +16,8 @@ _STATUS_BAR = {
     "battery": r"(?<![¥￥$€£\d.])\d{1,3}(?:\.\d{1,2})?%?(?![\d.])",
 }
 """What stands in a phone's status bar; a price does not."""
+_STATUS_CHARACTERS = 40
+"""A status bar holds no more; without a bound, patterns would try a long text at every place."""
 _STATUS = [re.compile(pattern, re.IGNORECASE) for pattern in _STATUS_BAR.values()]
 
 # `XXXL` is a size.
@@ -26,13 +28,13 @@ _DATE_AND_TIME = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\
 _NUMBERS = [
     (
         "tracking_number",
-        r"(?:运单|快递|物流|快递单|物流单)(?:编号|号码|号)\s*[:：]?\s*|tracking (?:number|no\.?|id)\s*[:#]?\s*",
+        r"(?:运单|快递|物流|快递单|物流单)(?:编号|号码|号)[\s:：]*|tracking (?:number|no\.?|id)[\s:#]*",
         r"[A-Z]{0,4}\d[\dA-Z]{6,}",
     ),
     (
         "order_number",
-        r"(?:订单|交易|流水|退款|退货)(?:编号|号码|单号|号)\s*[:：]?\s*"
-        r"|(?:order|refund|return|transaction) (?:number|no\.?|id)\s*[:#]?\s*|order #\s*",
+        r"(?:订单|交易|流水|退款|退货)(?:编号|号码|单号|号)[\s:：]*"
+        r"|(?:order|refund|return|transaction) (?:number|no\.?|id)[\s:#]*|order #\s*",
         r"[A-Z]{0,4}-?\d[\d-]{3,}\d",
     ),
     ("phone_number", "", r"(?<![A-Z\d*-])(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?:-\d{4})?(?![\d*])"),
@@ -51,6 +53,8 @@ _WORD_CHARACTER = re.compile(r"[^\W_]")
 
 def is_status(text: str) -> bool:
     """Return whether nothing is left of a text but punctuation when what belongs to a status bar is taken away."""
+    if len(text) > _STATUS_CHARACTERS:
+        return False
     for pattern in _STATUS:
         text = pattern.sub(" ", text)
     return not _WORD_CHARACTER.search(text)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from kd_rag import config as configuration
 from kd_rag.commands._parts import build_preparation
@@ -80,6 +81,24 @@ def test_text_of_an_augmented_view_is_read_from_that_view_once(tmp_path):
     before = len(ShadeReader.readings)
     assert shown("train", True) == views
     assert len(ShadeReader.readings) == before == 1 + 4
+
+
+def test_workers_read_the_same_text_of_a_view(tmp_path):
+    """A run whose prompts hang on the number of workers, or on what the cache held."""
+    for i in range(4):
+        Image.new("RGB", (56, 56), (40 * i + 60,) * 3).save(tmp_path / f"{i}.png")
+    turns = (Turn("user", "look <image>"),)
+    records = [Record(f"{i}", "intent", turns, (tmp_path / f"{i}.png",), "refund") for i in range(4)]
+    read = []
+    for workers in (0, 2):
+        config = configuration.load([], [*VIEWED, f"cache_dir={tmp_path / str(workers)}", "ocr.of_augmented=true"])
+        preparation = build_preparation(config, {"intent": Task("intent", LABELS, "")})
+        examples = preparation.examples(records, "train", config.student.prompt)
+        pairs = [[(i, view)] for view in range(2) for i in range(4)]
+        loader = DataLoader(examples, batch_sampler=pairs, collate_fn=list, num_workers=workers)
+        read.append([(e.record.id, e.view, e.lines) for (e,) in loader])
+    assert read[0] == read[1]
+    assert len({lines for _, _, lines in read[0]}) > 4, "more texts than originals"
 
 
 @pytest.mark.parametrize("engine", ["none", "given"])

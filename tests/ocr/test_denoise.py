@@ -127,6 +127,14 @@ def test_ranks_are_the_nearest_query_by_tf_idf():
     assert [line.relevance for line in lines] == relevances(texts, queries)
 
 
+@pytest.mark.parametrize("piece", [" ", "1", "*", "x", "订单号", "订单号: ", "1-", "a", "+1 "])
+def test_a_line_of_any_length_takes_no_longer_than_it_is_long(piece):
+    """A pattern that tries again at every place would need days for one record."""
+    long = TextLine("订单号" + piece * (300_000 // len(piece)) + "。", 0.9, (0, 0, 1, 0.04))
+    (lines,) = denoise([(long,)], [], DenoiseConfig(**dict.fromkeys(STEPS, True)))
+    assert len(lines) == 1
+
+
 pieces = st.sampled_from(["12:20", "5G", "****", "XXX", "138", "00001111", "订单号", ":", " ", "退款", "1", "-",
                           "refund", "202406041234", "■■", "SF", "¥5", ".", "*"])  # fmt: skip
 texts = st.lists(pieces, min_size=1, max_size=6).map("".join)
