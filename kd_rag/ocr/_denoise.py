@@ -13,7 +13,7 @@ from itertools import chain
 from kd_rag.config import DenoiseConfig
 from kd_rag.ocr._denoise_rules import is_status, is_stray, without_identifiers, without_masks, words_of
 from kd_rag.ocr._relevance import relevances
-from kd_rag.types import TextLine
+from kd_rag.types import InputError, TextLine
 
 Lines = tuple[TextLine, ...]
 
@@ -28,6 +28,8 @@ def denoise(pages: Sequence[Lines], queries: Sequence[str], config: DenoiseConfi
 
     `queries` are what relevance is measured by: the task's labels and the record's turns.
     """
+    if not 0 <= config.min_confidence <= 1:
+        raise InputError(f"ocr.denoise.min_confidence: is a number from 0 to 1, found {config.min_confidence}")
     cleaned = [_cleaned(page, config) for page in pages]
     if config.duplicates:
         cleaned = _first_of_each([_apart(page) for page in cleaned])

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from kd_rag.config import DenoiseConfig
 from kd_rag.ocr import denoise
 from kd_rag.ocr._relevance import relevances
-from kd_rag.types import TextLine
+from kd_rag.types import InputError, TextLine
 
 STEPS = ("status_bar", "masks", "mask_numbers", "stray", "duplicates", "relevance")
 
@@ -31,6 +31,12 @@ def test_nothing_is_touched_by_default():
 def test_lines_less_certain_are_dropped():
     lines = tuple(TextLine(str(c), c, (0, c, 1, c + 0.05)) for c in (0.5, 0.79, 0.8, 0.99))
     assert shown(lines, min_confidence=0.8) == [["0.8", "0.99"]]
+
+
+def test_a_confidence_in_percent_is_refused():
+    """All text of a run dropped without a word."""
+    with pytest.raises(InputError, match=r"ocr\.denoise\.min_confidence: is a number from 0 to 1, found 80"):
+        denoise([], [], DenoiseConfig(min_confidence=80))
 
 
 @pytest.mark.parametrize(
