@@ -5,11 +5,11 @@ In: `Findings`, the chosen cases. Out: the section. Cards are in the page once; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from kd_rag.evaluation.findings import Findings
 from kd_rag.evaluation.html.frame import series_class
-from kd_rag.evaluation.html.gallery import Case, Key
+from kd_rag.evaluation.html.gallery import Case
 from kd_rag.evaluation.html.markup import Markup, Node, tag
 from kd_rag.evaluation.html.material import Cited, Material, Shelf
 from kd_rag.evaluation.html.scores import spoken
@@ -18,6 +18,10 @@ from kd_rag.evaluation.html.thumbnails import thumbnail
 from kd_rag.evaluation.predictions import Prediction
 from kd_rag.types import IMAGE_MARKER
 
+CARDS = 120
+"""Cards on a page: more than anybody reads."""
+CHARACTERS = 9_000_000
+"""What all cards may take; the rest of a page about 20 runs takes some four millions."""
 PICTURES = 3
 """Pictures shown of one record."""
 LIKELIEST = 3
@@ -26,13 +30,24 @@ OPEN_RUNS = 4
 """Runs whose answers stand open on a card; the others fold away."""
 
 
-def gallery_section(found: Findings, cases: Mapping[Key, Case], left_out: int) -> list[Markup]:
-    """Return the filters and the cards."""
+def make_cards(found: Findings, cases: Iterable[Case]) -> list[Markup]:
+    """Return the cards of the first cases, as many as `CHARACTERS` hold: a photo takes more than a screenshot."""
+    shelf, cards, left = Shelf(), [], CHARACTERS
+    for number, case in enumerate(cases):
+        card = _card(number, case, found, shelf)
+        left -= len(card)
+        if left < 0:
+            break
+        cards.append(card)
+    return cards
+
+
+def gallery_section(found: Findings, cases: Sequence[Case], cards: Sequence[Markup]) -> list[Markup]:
+    """Return the filters and the cards; the cases behind the last card are counted."""
     if not cases:
         return [tag("p", "No run got a record wrong.", class_="none")]
-    shelf, names = Shelf(), list(found.runs)
-    cards = [_card(i, case, found, shelf) for i, case in enumerate(cases.values())]
-    labels = sorted({(case.task, case.label) for case in cases.values()})
+    names, left_out = list(found.runs), len(cases) - len(cards)
+    labels = sorted({(case.task, case.label) for case in cases[: len(cards)]})
     by_label = [(f"{spoken(task)}: {label}", f"{task}/{label}") for task, label in labels]
     by_run = [(name, str(i)) for i, name in enumerate(names)]
     filters = [
@@ -43,10 +58,10 @@ def gallery_section(found: Findings, cases: Mapping[Key, Case], left_out: int) -
     ]
     told = f"{len(cases)} records that a run got wrong, the surest error of each label first."
     if left_out:
-        told += f" {left_out} more are left out to keep the page small; the prediction files have them."
+        told += f" {left_out} of them have no card here, to keep the page small; the prediction files have them all."
     return [
         tag("p", told),
-        tag("form", *filters, tag("output", f"{len(cases)} shown", id="shown"), class_="filters script-only"),
+        tag("form", *filters, tag("output", f"{len(cards)} shown", id="shown"), class_="filters script-only"),
         tag("div", *cards, class_="cards", id="cards"),
     ]
 

@@ -1,6 +1,6 @@
-"""Which errors the gallery shows: of each label in turn the one that a run was surest of, up to a limit.
+"""Which errors the gallery shows first: of each label in turn the one that a run was surest of.
 
-In: runs by name. Out: `Case`s in order, and how many more there are. One case is one record with what every run that
+In: runs by name. Out: `Case`s in order. One case is one record with what every run that
 was scored on it said, so that the same error of twenty runs is one card.
 """
 
@@ -13,9 +13,6 @@ from itertools import chain, zip_longest
 from kd_rag.evaluation.html.material import records_file
 from kd_rag.evaluation.predictions import Prediction
 from kd_rag.evaluation.runs import Run
-
-CARDS = 120
-"""Cards on a page; with a picture of some 25 kB each it stays far below what a browser opens at once."""
 
 Key = tuple[str, str, str]
 """A record: its file, task and id."""
@@ -46,8 +43,8 @@ def key_of(run: Run, task: str, identity: str) -> Key:
     return str(records_file(run)), task, identity
 
 
-def choose(named: Mapping[str, Run]) -> tuple[dict[Key, Case], int]:
-    """Return the cases that get a card, and how many do not."""
+def choose(named: Mapping[str, Run]) -> dict[Key, Case]:
+    """Return the cases in the order of their cards: the surest error of each label, then the second of each, …"""
     found: dict[Key, Case] = {}
     for name, run in named.items():
         for p in run.predictions:
@@ -60,5 +57,4 @@ def choose(named: Mapping[str, Run]) -> tuple[dict[Key, Case], int]:
     by_label: dict[tuple[str, str], list[tuple[Key, Case]]] = {}
     for key, case in wrong:
         by_label.setdefault((case.task, case.label), []).append((key, case))
-    turns = [item for item in chain(*zip_longest(*by_label.values())) if item is not None]
-    return dict(turns[:CARDS]), max(0, len(turns) - CARDS)
+    return dict(item for item in chain(*zip_longest(*by_label.values())) if item is not None)

@@ -5,8 +5,10 @@ In: `Findings`. Out: the text of an HTML file.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from kd_rag.evaluation.findings import Findings
-from kd_rag.evaluation.html.cards import gallery_section
+from kd_rag.evaluation.html.cards import CARDS, gallery_section, make_cards
 from kd_rag.evaluation.html.document import document
 from kd_rag.evaluation.html.facts import configuration_section, cost_section, kept_section
 from kd_rag.evaluation.html.gallery import choose, key_of
@@ -20,8 +22,9 @@ from kd_rag.evaluation.runs import Run
 def report_page(found: Findings) -> str:
     """Return the page about runs."""
     measured = {name: sureness(run) for name, run in found.runs.items()}
-    cases, left_out = choose(found.runs)
-    places = {key: i for i, key in enumerate(cases)}
+    cases = choose(found.runs)
+    cards = make_cards(found, islice(cases.values(), CARDS))
+    places = {key: i for i, key in enumerate(islice(cases, len(cards)))}
 
     def link(run: Run, task: str, record: str) -> Node:
         place = places.get(key_of(run, task, record))
@@ -37,7 +40,7 @@ def report_page(found: Findings) -> str:
         "Kept of the teacher": kept_section(found, link),
         "Speed and memory": cost_section(found),
         "Configuration": configuration_section(found),
-        "Errors": gallery_section(found, cases, left_out),
+        "Errors": gallery_section(found, list(cases.values()), cards),
     }
     splits = sorted({f"{len(run.predictions)} {run.metrics['split']} records" for run in found.runs.values()})
     names = list(found.runs)
