@@ -112,8 +112,13 @@ def configuration_section(found: Findings) -> list[Markup]:
         return [tag("p", "The runs have the same configuration.", class_="none")]
     rows = []
     for key, first, *others in body:
-        cells = [cell(tag("code", value) if value == first else tag("mark", tag("code", value))) for value in others]
+        cells = [_setting(value, value != first) for value in others]
         rows.append([cell(tag("code", key), header=True), cell(tag("code", first)), *cells])
     names = [cell(name, header=True, scope="col") for name in head]
     note = f"Marked: other than in {found.first}. Keys that all runs share are left out."
     return [table("Configuration differences", names, rows, class_="settings"), tag("p", note, class_="legend-text")]
+
+
+def _setting(value: str, changed: bool) -> Markup:
+    code = tag("code", value)
+    return cell(tag("mark", code), class_="changed") if changed else cell(code)

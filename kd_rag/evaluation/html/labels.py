@@ -13,7 +13,7 @@ from typing import Any
 from kd_rag.evaluation.findings import Findings
 from kd_rag.evaluation.html.frame import series_class
 from kd_rag.evaluation.html.markup import Markup, tag
-from kd_rag.evaluation.html.reliability import Sureness, reliability_figure
+from kd_rag.evaluation.html.reliability import RELIABILITY_LEGEND, Sureness, reliability_figure
 from kd_rag.evaluation.html.scores import spoken
 from kd_rag.evaluation.html.strips import bar
 from kd_rag.evaluation.html.tables import cell, table
@@ -67,7 +67,8 @@ def run_section(found: Findings, measured: Mapping[str, Mapping[str, Sureness]])
         swatch = tag("span", class_=f"swatch {series_class(i)}", aria_hidden="true")
         parts = [_task_panel(task, name, run, measured[name][task]) for task in run.metrics["tasks"]]
         panels.append(tag("article", tag("h3", swatch, name), *parts, class_=f"panel {series_class(i)}", data_panel=i))
-    return [*([choice] if len(names) > 1 else []), *panels]
+    legend = tag("p", RELIABILITY_LEGEND, class_="legend-text")
+    return [*([choice] if len(names) > 1 else []), *panels, legend]
 
 
 def _task_panel(task: str, name: str, run: Run, sureness: Sureness) -> Markup:

@@ -65,8 +65,10 @@
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       for (const [id, link] of links) {
-        if (id === entry.target.getAttribute("aria-labelledby")) link.setAttribute("aria-current", "true");
-        else link.removeAttribute("aria-current");
+        if (id === entry.target.getAttribute("aria-labelledby")) {
+          link.setAttribute("aria-current", "true");
+          link.closest("nav").scrollTo({ left: link.offsetLeft - 20 }); // the strip of a narrow screen
+        } else link.removeAttribute("aria-current");
       }
     }
   }, { rootMargin: "-20% 0px -70% 0px" });

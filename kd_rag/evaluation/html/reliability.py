@@ -106,5 +106,4 @@ def coverage_section(found: Findings, measured: Mapping[str, Mapping[str, Surene
     return [
         group(list(found.runs), charts),
         tag("p", note, class_="legend-text"),
-        tag("p", RELIABILITY_LEGEND, class_="legend-text"),
     ]
