@@ -45,6 +45,7 @@ def read_job() -> tuple[Job, list[Text]]:
 def measure(job: Job, texts: Sequence[Text], ingest: Callable[[Sequence[Text]], int]) -> dict[str, float]:
     """Ingest the first texts, the same again, and then all; `ingest` returns how many the store holds.
 
+    It may be more than there are texts: who cuts what the encoder cannot read to its end stores pieces.
     The seconds are wall time, `cpu` that of the processor.
     """
     found: dict[str, float] = {}
@@ -52,7 +53,7 @@ def measure(job: Job, texts: Sequence[Text], ingest: Callable[[Sequence[Text]], 
         wall, cpu = time.perf_counter(), time.process_time()
         total = ingest(batch)
         found[phase], found[f"{phase}_cpu"] = time.perf_counter() - wall, time.process_time() - cpu
-        assert total == len(batch), f"the store holds {total} of {len(batch)} passages"
+        assert total >= len(batch), f"the store holds {total} of {len(batch)} passages"
     return found
 
 

@@ -20,6 +20,7 @@ from kd_rag._config_distill import Component, DistillConfig, component
 from kd_rag._config_ocr import DenoiseConfig, OcrConfig, split_ocr
 from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConfig, TaskConfig
 from kd_rag._config_query import QueryConfig
+from kd_rag._config_raft import RaftConfig
 from kd_rag.registry import FAMILIES
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "PromptConfig",
     "PromptParts",
     "QueryConfig",
+    "RaftConfig",
     "RunConfig",
     "Stages",
     "StudentConfig",
@@ -160,6 +162,7 @@ class Config:
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     retriever: Component = component("retrievers", name="none")
     query: QueryConfig = field(default_factory=QueryConfig)
+    raft: RaftConfig = field(default_factory=RaftConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

@@ -20,6 +20,7 @@ from kd_rag.data.tasks import resolve_tasks
 from kd_rag.knowledge.opening import open_configured
 from kd_rag.knowledge.store import KnowledgeBase
 from kd_rag.retrievers._cache import open_retriever
+from kd_rag.retrievers._distractors import find_distractors
 from kd_rag.retrievers._leak_guard import leak_report
 from kd_rag.scoring.adjust import Adjustment
 from kd_rag.scoring.label_tree import LabelTree
@@ -78,7 +79,10 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
         retriever=open_retriever(config.retriever, opened, cache / "retrieval"),
         query=config.query,
         find_leaks=partial(leak_report, opened),
+        find_distractors=partial(find_distractors, opened),
         augment=partial(augment, steps=steps, seed=config.run.seed),
+        raft=config.raft,
+        seed=config.run.seed,
         read_view=partial(_read_view, view_reader, reading.denoise) if view_reader else None,
     )
 

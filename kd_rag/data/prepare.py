@@ -16,13 +16,15 @@ from typing import Any, Protocol
 
 from PIL.Image import Image
 
-from kd_rag.config import PromptParts, QueryConfig, TaskConfig
+from kd_rag.config import PromptParts, QueryConfig, RaftConfig, TaskConfig
 from kd_rag.data.queries import dialogue_text, make_query
+from kd_rag.data.raft import Raft, check_raft
 from kd_rag.pictures import load_picture
 from kd_rag.types import (
     Dialogue,
     Example,
     InputError,
+    Passage,
     Query,
     Record,
     Retrieved,
@@ -52,6 +54,7 @@ class Preparation:
     `denoise(lines of each picture of a record, texts of what is asked)` returns the lines worth showing.
     `read_view(pictures, texts of what is asked)`, where there is one, returns the lines of a view's pictures.
     `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
+    `find_distractors(queries, passages)` returns passages to draw from, and the ids that each query may not have.
     """
 
     tasks: Mapping[str, Task]
@@ -61,7 +64,10 @@ class Preparation:
     retriever: Retriever
     query: QueryConfig
     find_leaks: Callable[[Sequence[Query], Sequence[str | None], Passages], dict[str, Any]]
+    find_distractors: Callable[[Sequence[Query], Passages], tuple[Sequence[Passage], list[frozenset[str]]]]
     augment: Callable[[Dialogue, str, int], Dialogue]
+    raft: RaftConfig
+    seed: int
     read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
 
     def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
@@ -81,9 +87,18 @@ class Preparation:
             lines=lines,
             passages={r.id: passages for (r, _), passages in zip(asked, found, strict=True)},
             augment=self.augment if stage == "train" else None,
+            raft=self._raft([r.id for r, _ in asked], queries, found) if stage == "train" else None,
             read_view=self.read_view if stage == "train" else None,
             leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
         )
+
+    def _raft(self, record_ids: Sequence[str], queries: Sequence[Query], found: Passages) -> Raft | None:
+        """Return what draws the passages of training views; None where they are those that were retrieved."""
+        check_raft(self.raft)
+        if self.raft == RaftConfig():
+            return None
+        pool, barred = self.find_distractors(queries, found)
+        return Raft(self.raft, self.seed, pool, dict(zip(record_ids, barred, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,7 @@ class Examples:
     lines: Mapping[str, tuple[Lines, ...]]
     passages: Mapping[str, tuple[Retrieved, ...]]
     augment: Callable[[Dialogue, str, int], Dialogue] | None
+    raft: Raft | None
     leaks: Mapping[str, Any]
     read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
 
@@ -114,11 +130,12 @@ class Examples:
             dialogue = self.augment(dialogue, record.id, view)
         if self.read_view and record.id in self.lines:
             lines = self.read_view(dialogue.pictures, _asked(record, task))
+        passages = self.passages.get(record.id, ())
         return Example(
             record=record,
             task=task,
             dialogue=dialogue,
-            passages=self.passages.get(record.id, ()),
+            passages=self.raft.shown(passages, record.id, view) if self.raft else passages,
             lines=lines,
             view=view,
         )

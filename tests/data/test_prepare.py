@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from kd_rag.config import PromptParts, QueryConfig, Stages, TaskConfig
+from kd_rag.config import PromptParts, QueryConfig, RaftConfig, Stages, TaskConfig
 from kd_rag.data.prepare import Preparation
 from kd_rag.types import Dialogue, Passage, Record, Retrieved, Task, TextLine, Turn
 
@@ -50,7 +50,10 @@ def prepare():
             retriever=Echo(),
             query=QueryConfig(**recipe),
             find_leaks=lambda queries, labels, found: {"asked": [q.record_id for q in queries], "labels": labels},
+            find_distractors=lambda queries, found: ((), [frozenset()] * len(queries)),
             augment=lambda dialogue, name, view: dialogue,
+            raft=RaftConfig(),
+            seed=0,
         )
 
     return build
