@@ -81,6 +81,7 @@ def test_fit_distill_evaluate_report(shop):
     runs = [folder / "runs" / "teacher", folder / "runs" / "distilled"]
     assert "majority class" in succeed("report", *runs, "--out", folder / "report")
     assert (folder / "report" / "report.md").is_file()
+    assert (folder / "report" / "report.html").is_file()
     without = folder / "runs" / "without"
     succeed(
         "evaluate",
