@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, uint8
 
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError
 
 _ADDRESS = ("record", "view")
@@ -76,7 +74,7 @@ class TensorStore:
         """
         file = folder / "header.json"
         if not file.exists():
-            _publish(file, json.dumps(dict(header), indent=1, sort_keys=True).encode())
+            write_whole(file, [json.dumps(dict(header), indent=1, sort_keys=True).encode()])
         try:
             found = dict(json.loads(file.read_bytes()))
         except (OSError, ValueError, TypeError) as error:
@@ -135,7 +133,7 @@ class TensorStore:
             described.append({"key": row.key, "parts": dict(row.parts), "digests": digests})
         text = json.dumps({"header": self._header, "rows": described})
         file = self._folder / _segment_name(text)
-        _publish(file, save(tensors, {_METADATA: text}))
+        write_whole(file, [save(tensors, {_METADATA: text})])
         self._index(file)
 
     def refresh(self) -> None:
@@ -176,24 +174,3 @@ def _digest(tensor: Tensor) -> str:
     content = hashlib.sha256(f"{tensor.dtype} {list(tensor.shape)} ".encode())
     content.update(tensor.reshape(-1).view(uint8).numpy().data)
     return content.hexdigest()
-
-
-def _publish(file: Path, content: bytes) -> None:
-    """Write a file so that it is whole or not there, and flush it to disk; one of the same name is replaced."""
-    partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with suppress(OSError):  # what was written of it keeps a full disk full; the first error is the one to tell
-            partial.unlink()
-        raise InputError(f"{file.parent}: cannot be written ({error.strerror})") from None

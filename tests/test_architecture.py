@@ -17,7 +17,7 @@ LEVELS = [
     {"knowledge"},
     {"pictures", "tensor_store", "config", "cli"},
     {"_config_layers", "_config_ablation", "_config_distill", "_config_ocr", "_config_prompt", "_config_query"},
-    {"registry", "_config_errors"},
+    {"registry", "_config_errors", "durable"},
     {"types"},
 ]
 """Rooms from top to bottom; a room imports from rooms below it only."""

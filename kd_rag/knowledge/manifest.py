@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from kd_rag.durable import file_digest, remove_partial, write_whole
 from kd_rag.knowledge.content import as_json, passage_text, snapshot_id, text_key
-from kd_rag.knowledge.durable import file_digest, remove_partial, write_whole
 from kd_rag.knowledge.vectors import REPAIR, VectorShards
 from kd_rag.types import InputError, Passage
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from kd_rag.knowledge.durable import file_digest, remove_partial, write_whole
+from kd_rag.durable import file_digest, remove_partial, write_whole
 from kd_rag.types import InputError
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kd_rag.durable import file_digest
 from kd_rag.knowledge.chroma import index_place
 from kd_rag.knowledge.collection import remove_index, update_index
 from kd_rag.knowledge.content import passage_text, snapshot_id, text_key
-from kd_rag.knowledge.durable import file_digest
 from kd_rag.knowledge.lock import sole_writer
 from kd_rag.knowledge.manifest import Manifest
 from kd_rag.knowledge.vectors import VectorShards, damaged_shards

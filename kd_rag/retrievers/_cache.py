@@ -1,7 +1,7 @@
 """Answers of a retriever, kept on disk: one JSONL file for each knowledge base snapshot, member and set of options.
 
 In: a retriever and a folder. Out: a retriever that asks only what it was not asked before. The snapshot is part of the
-file's name, so a changed knowledge base finds no old answer. A file is written beside its place and moved there.
+file's name, so a changed knowledge base finds no old answer. A file is whole or not there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_rag import registry
+from kd_rag.durable import write_whole
 from kd_rag.knowledge.store import KnowledgeBase
 from kd_rag.retrievers import Retriever
 from kd_rag.types import InputError, Passage, Query, Retrieved
@@ -78,9 +78,7 @@ class CachedRetriever:
         return [tuple(Retrieved(self._passages[i], score) for i, score in known[key]) for key in keys]
 
     def _write(self, answers: Mapping[str, Answer]) -> None:
-        part = self._file.with_suffix(f".{uuid.uuid4().hex}.part")
-        part.write_text("".join(json.dumps({"query": k, "found": v}) + "\n" for k, v in answers.items()), "utf-8")
-        part.replace(self._file)
+        write_whole(self._file, (f"{json.dumps({'query': k, 'found': v})}\n".encode() for k, v in answers.items()))
 
 
 def kept_answers(component: Mapping[str, Any], snapshot: str, folder: Path) -> Callable[[Query], Answer | None]:

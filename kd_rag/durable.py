@@ -1,13 +1,16 @@
 """Files that are whole or not there, whatever happens to the process, the machine's power or the disk's free space.
 
-In: a path and its content. Out: the file, flushed to disk before it gets its name. Its folder has one writer at a time.
+In: a path and its content. Out: the file, flushed to disk before it gets its name. Several processes may write into one
+folder, even the same file: each writes beside it under a name of its own, and the last one stays.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from kd_rag.types import InputError
@@ -16,13 +19,14 @@ _PARTIAL = ".partial"
 
 
 def write_whole(file: Path, blocks: Iterable[bytes]) -> str:
-    """Write `blocks` to `file`, in place of one of that name, and return the SHA-256 of its content.
+    """Write `blocks` to `file`, in place of one of that name, and return the SHA-256 of its content; make its folder.
 
     Raises InputError when it cannot be written, such as on a full disk; a file of that name is then as it was.
     """
-    digest, partial = hashlib.sha256(), file.with_name(file.name + _PARTIAL)
+    digest, partial = hashlib.sha256(), file.with_name(f".{file.name}.{uuid.uuid4().hex}{_PARTIAL}")
     try:
-        with partial.open("wb") as stream:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as stream:
             for block in blocks:
                 digest.update(block)
                 stream.write(block)
@@ -31,7 +35,8 @@ def write_whole(file: Path, blocks: Iterable[bytes]) -> str:
         partial.replace(file)
         _flush_folder(file.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # half a file keeps a full disk full; the first error is the one to tell
+            partial.unlink()
         raise InputError(
             f"{file}: cannot be written ({error.strerror}); what was stored before is intact: make room and run again"
         ) from None
@@ -48,7 +53,7 @@ def file_digest(file: Path) -> str | None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Delete what a killed writer left half written in `folder`."""
+    """Delete what killed writers left half written in `folder`, which nobody else may be writing to."""
     for file in folder.glob(f"*{_PARTIAL}"):
         file.unlink()
 
