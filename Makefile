@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO := runs/demo
 BASE := --config configs/demo/base.yaml
 
-.PHONY: demo test lint install
+.PHONY: demo test lint install browser
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -33,5 +33,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+# The page is tested in a real browser; without one, and without the rights to install it, that test says so and is skipped.
+browser:
+	command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; fi || true
+
+test: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2

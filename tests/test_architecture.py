@@ -33,6 +33,7 @@ HEAVY = {
     "lightning": {"kd_rag/training", "kd_rag/data/datamodule.py"},
     "doctr": {"kd_rag/ocr"},
     "rapidocr": {"kd_rag/ocr"},
+    "gradio": {"kd_rag/web"},
     "sklearn": {"kd_rag/evaluation"},
 }
 

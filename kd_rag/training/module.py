@@ -23,11 +23,12 @@ from kd_rag.losses.objective import Objective
 from kd_rag.models import VisionLanguageModel
 from kd_rag.models._lora import load_trainable, trainable_state
 from kd_rag.scoring.adjust import Adjustment
-from kd_rag.scoring.label_tree import LabelTree, label_log_likelihoods
+from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.scoring.readout import read
+from kd_rag.training.answers import predict
 from kd_rag.training.optimizer import optimizer_and_schedule
 from kd_rag.training.processes import add_up_gradients, gathered, summed, unshared
-from kd_rag.types import Batch, Example
+from kd_rag.types import Batch
 
 
 class Distiller(L.LightningModule):
@@ -114,12 +115,9 @@ class Distiller(L.LightningModule):
 
     def predict_step(self, batch: Batch) -> int:
         """Collect them, and return how many."""
-        trees = [self.trees[e.task.name] for e in batch.examples]
-        found = label_log_likelihoods(self.model, batch.inputs, trees)
-        for example, tree, scores in zip(batch.examples, trees, found, strict=True):
-            final = self.adjust(scores, tree, example.task.name) if self.adjust else scores
-            self.predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist()))
-        return len(trees)
+        found = predict(self.model, batch, self.trees, self.adjust)
+        self.predictions += found
+        return len(found)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of the evaluation before."""
@@ -185,16 +183,3 @@ class Distiller(L.LightningModule):
                 f"step {self.global_step}: the loss is {loss.item()} on records {ids}; the last checkpoint is "
                 "unharmed: lower trainer.learning_rate or look at these records"
             )
-
-
-def _prediction(example: Example, labels: Sequence[str], probabilities: Sequence[float]) -> Prediction:
-    by_label = dict(zip(labels, probabilities, strict=True))
-    return Prediction(
-        id=example.record.id,
-        task=example.task.name,
-        label=example.record.label,
-        predicted=max(by_label, key=by_label.__getitem__),
-        probabilities=by_label,
-        passages=[r.passage.id for r in example.passages],
-        ocr="\n".join(line.text for lines in example.lines for line in lines),
-    )

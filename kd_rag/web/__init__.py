@@ -1,0 +1,1 @@
+"""Pages for people: a form to try a model on one dialogue."""
