@@ -27,6 +27,9 @@ def write_scores(folder: Path, split: str, module: Distiller) -> None:
     for task, scores in module.scores["tasks"].items():
         if "temperature_scaling" in scores:
             print(_scaling(task, scores["temperature_scaling"]))
+    for name, baseline in module.scores.get("baselines", {}).items():
+        by_task = [f"{task} {baseline[f'{task}_score']:.2f}" for task in baseline["tasks"]]
+        print(f"{name}: weighted F1 {', '.join(by_task)}, average {baseline['average_score']:.2f}")
     print(f"scores: {folder / 'metrics.json'}")
 
 

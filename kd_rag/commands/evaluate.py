@@ -4,6 +4,7 @@ With --run the run's own configuration is used and the scores go into its folder
 --out, since a run folder holds the scores of its own configuration. Examples:
   python -m kd_rag evaluate --run runs/demo/student
   python -m kd_rag evaluate --run runs/demo/student --out runs/demo/student-without-ocr tasks.image_scene.ocr.eval=false
+  python -m kd_rag evaluate --run runs/demo/student --baselines
   python -m kd_rag evaluate --model exported/student --out runs/exported
   python -m kd_rag evaluate --config configs/demo/base.yaml --out runs/hub model.path=Qwen/Qwen2-VL-2B-Instruct
 """
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help="a run folder; its best checkpoint is scored")
     parser.add_argument("--model", metavar="DIR", help="an exported folder, scored with the recipe in it")
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"], help="default: test")
+    parser.add_argument("--baselines", action="store_true", help="score a majority class and a linear SVM beside it")
     parser.add_argument("--out", metavar="DIR", help="write the scores to this new folder instead of the run's")
     add_config_arguments(parser)
 
@@ -29,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
     from statistics import median
 
+    from kd_rag.commands._baselines import baseline_scores
     from kd_rag.commands._evaluation import write_scores
     from kd_rag.commands._models import model_identity, open_model
     from kd_rag.commands._parts import adjustment, build_preparation, label_trees, read_data
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         if folder.exists():
             raise InputError(f"{folder}: exists; choose another --out")
         config.run.dir, config.run.name, config.run.resume = str(folder.parent), folder.name, False
-    data = read_data(config, [args.split, "train"] if args.out else [args.split])
+    data = read_data(config, [args.split, *(["train"] if args.out or args.baselines else [])])
     model = open_model(source.path, config)
     preparation = build_preparation(config, data.tasks)
     collator = Collator(model.processor, config.prompt, config.student.prompt)
@@ -74,11 +77,10 @@ def run(args: argparse.Namespace) -> None:
             model=model_identity(source.path, config),
             trainable_parameters=0,
         )
-    speed = {
-        "batch_size": config.evaluation.batch_size,
-        "records_per_second": len(module.predictions) / watch.seconds,
-        "median_batch_seconds": median(watch.batch_seconds),
-    }
+    size, rate = config.evaluation.batch_size, len(module.predictions) / watch.seconds
+    speed = {"batch_size": size, "records_per_second": rate, "median_batch_seconds": median(watch.batch_seconds)}
+    if args.baselines:
+        module.scores["baselines"] = baseline_scores(config, data, preparation, args.split, module.predictions)
     write_scores(folder, args.split, module)
     write_json(folder / "speed.json", speed)  # not among the scores, which one seed repeats to the last digit
-    print(f"speed: {speed['records_per_second']:.2f} records/s in batches of {speed['batch_size']}")
+    print(f"speed: {rate:.2f} records/s in batches of {size}")

@@ -38,6 +38,11 @@ def score(
         name: score_task(tasks[name], [tasks[name][g] for g in gold], probabilities, bootstrap_samples, seed)
         for name, (gold, probabilities) in by_task(predictions, tasks).items()
     }
+    return over_tasks(scored)
+
+
+def over_tasks(scored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the scores of tasks with each task's score and their mean beside them."""
     scores = {f"{name}_score": 100 * task["weighted_f1"] for name, task in scored.items()}
     return {"tasks": scored, **scores, "average_score": fmean(scores.values())}
 
@@ -70,22 +75,34 @@ def score_task(
 ) -> dict[str, Any]:
     """Score one task; `labels` are in prompt order and name the columns of `probabilities`.
 
-    The predicted label is the likeliest, the first in prompt order among equals. F1 is scikit-learn's with
-    `zero_division=0`; the macro average runs over the labels that occur in `gold` or are predicted.
+    The predicted label is the likeliest, the first in prompt order among equals.
     """
     assert probabilities.shape == (len(gold), len(labels)), f"{probabilities.shape} for {len(gold)} records"
     probabilities = probabilities.astype(np.float64)
     predicted = [labels[i] for i in probabilities.argmax(axis=1)]
     right = np.array([g == p for g, p in zip(gold, predicted, strict=True)])
     columns = np.array([labels.index(g) for g in gold])
+    return {
+        **score_answers(labels, gold, predicted, bootstrap_samples, seed),
+        "nll": log_loss(probabilities, columns),
+        "ece": calibration_error(probabilities.max(axis=1), right),
+    }
+
+
+def score_answers(
+    labels: Sequence[str], gold: Sequence[str], predicted: Sequence[str], bootstrap_samples: int, seed: int
+) -> dict[str, Any]:
+    """Return the scores of one task that need no probabilities.
+
+    F1 is scikit-learn's with `zero_division=0`; the macro average runs over the labels that occur in `gold` or are
+    predicted.
+    """
     low, high = bootstrap_weighted_f1(gold, predicted, bootstrap_samples, seed)
     return {
         "n": len(gold),
         "accuracy": float(accuracy_score(gold, predicted)),
         "weighted_f1": float(f1_score(gold, predicted, average="weighted", zero_division=0)),
         "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
-        "nll": log_loss(probabilities, columns),
-        "ece": calibration_error(probabilities.max(axis=1), right),
         "weighted_f1_ci95": [low, high],
         "per_label": _per_label(labels, gold, predicted),
     }
