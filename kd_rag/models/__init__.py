@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from kd_rag.models._drawing import Following
     from kd_rag.tensor_store import TensorStore
     from kd_rag.types import Inputs, TokenTree
 
@@ -87,6 +88,9 @@ class VisionLanguageModel(Protocol):
 
     def sample(self, prompts: Inputs, max_tokens: int, temperature: float) -> Tensor:
         """Draw an answer for each prompt: ids `[batch, answer]`, the end of the turn last, -100 behind it."""
+
+    def answer(self, prompts: Inputs, max_tokens: int, following: Following | None = None) -> Tensor:
+        """Say the likeliest token at each step, of those that `following` allows; in the form of `sample`."""
 
     def keep_pictures(self, store: TensorStore) -> None:
         """From now on run the vision tower once on each picture; raises InputError unless the tower is frozen."""

@@ -17,7 +17,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from kd_rag.models import Processor, _loading
-from kd_rag.models._drawing import drawn_answers
+from kd_rag.models._drawing import Following, drawn_answers, greedy_answers
 from kd_rag.models._frozen import KeptPictures
 from kd_rag.models._tree_attention import node_positions, tree_mask
 from kd_rag.tensor_store import TensorStore
@@ -126,6 +126,11 @@ class Qwen2VL(nn.Module):
         drawn = drawn_answers(self.network, self.processor, rows, prompts, max_tokens, temperature)
         self.train(training)
         return drawn
+
+    def answer(self, prompts: Inputs, max_tokens: int, following: Following | None = None) -> Int[Tensor, "batch said"]:
+        """Say the likeliest token at each step, of those that `following` allows; in the form of `sample`."""
+        rows = self.config.get_text_config().vocab_size
+        return greedy_answers(self.network, self.processor, rows, prompts, max_tokens, following)
 
     @property
     def layers(self) -> nn.ModuleList:
