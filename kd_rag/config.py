@@ -21,6 +21,7 @@ from kd_rag._config_ocr import DenoiseConfig, OcrConfig, split_ocr
 from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConfig, TaskConfig
 from kd_rag._config_query import QueryConfig
 from kd_rag._config_raft import RaftConfig
+from kd_rag._config_reasoning import ReasoningConfig
 from kd_rag.registry import FAMILIES
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "PromptParts",
     "QueryConfig",
     "RaftConfig",
+    "ReasoningConfig",
     "RunConfig",
     "Stages",
     "StudentConfig",
@@ -163,6 +165,7 @@ class Config:
     retriever: Component = component("retrievers", name="none")
     query: QueryConfig = field(default_factory=QueryConfig)
     raft: RaftConfig = field(default_factory=RaftConfig)
+    reasoning: ReasoningConfig = field(default_factory=ReasoningConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Role = Literal["user", "agent"]
 Stage = Literal["train", "eval"]
+Asked = Literal["label", "reasons_and_label", "reasons"]
+"""What a prompt asks for; one that asks for `reasons` shows the gold label."""
 
 IMAGE_MARKER = "<image>"
 """Where, inside a turn's text, the next picture of the record was sent."""
@@ -37,7 +39,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One item of a file, labelled or not; `images` are absolute, checked paths, `ocr` their lines where given."""
+    """One item of a file; `images` are absolute, checked paths, `ocr` their lines, `reasons` why it has its label."""
 
     id: str
     task: str
@@ -46,6 +48,7 @@ class Record:
     label: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     ocr: tuple[tuple[TextLine, ...], ...] | None = None
+    reasons: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,9 @@ class Dialogue:
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """A line of text read from a picture.
+    """A line of text read from a picture; `box` is (left, top, right, bottom) as shares of its width and height.
 
-    `confidence` is in [0, 1]; `box` is (left, top, right, bottom) as shares of the picture's width and height.
-    `relevance` says how near the line is to what its record is asked, in [0, 1]; it is 0 where nobody ranked it.
+    `confidence` is in [0, 1], and so is `relevance` to what its record is asked, which is 0 where nobody ranked it.
     """
 
     text: str
@@ -117,7 +119,7 @@ class Retrieved:
 class Example:
     """A record made ready for a prompt: dialogue (augmented in training), passages, and OCR lines per picture.
 
-    `view` numbers the augmented versions of a record.
+    `view` numbers the augmented versions of a record, `asked` says what the prompt asks for.
     """
 
     record: Record
@@ -126,6 +128,7 @@ class Example:
     passages: tuple[Retrieved, ...]
     lines: tuple[tuple[TextLine, ...], ...]
     view: int = 0
+    asked: Asked = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +172,9 @@ class TokenTree:
 class Batch:
     """Prompts and their answers as tensors.
 
-    `answers` is int64 `[batch, answer]`: each row's answer ids from the left, -100 behind them; an evaluation batch has
-    no columns. `teacher_inputs` are the prompts that the teacher reads where they are not the student's `inputs`;
-    the answers are the same. `sampled` answers were drawn from the student and are no gold.
+    `answers` is int64 `[batch, answer]`: each row's answer ids from the left, of which the first `reason_tokens` (int64
+    `[batch]`, None for 0) are reasons, -100 behind them; an evaluation batch has no columns. `sampled` answers were
+    drawn from the student and are no gold. `teacher_inputs` are the teacher's prompts where they are others.
     """
 
     examples: tuple[Example, ...]
@@ -179,6 +182,7 @@ class Batch:
     answers: torch.Tensor
     teacher_inputs: Inputs | None = None
     sampled: bool = False
+    reason_tokens: torch.Tensor | None = None
 
     def to(self, device: torch.device | str, **kwargs: Any) -> Batch:
         """Move every tensor to `device`."""
@@ -191,9 +195,6 @@ class Batch:
 
 def _moved(value: T, device: torch.device | str, **kwargs: Any) -> T:
     """Copy a dataclass with `.to(device)` called on each field that has it."""
-    changes = {
-        f.name: getattr(value, f.name).to(device, **kwargs)
-        for f in dataclasses.fields(value)  # type: ignore[arg-type]
-        if hasattr(getattr(value, f.name), "to")
-    }
+    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
+    changes = {name: member.to(device, **kwargs) for name, member in fields.items() if hasattr(member, "to")}
     return dataclasses.replace(value, **changes)  # type: ignore[type-var]

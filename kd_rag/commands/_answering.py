@@ -40,7 +40,8 @@ class Answerer:
         collator = Collator(own.collator.processor, own.config.prompt, parts)
         batch = collator.prompts([example])
         prepared = time.perf_counter()
-        (prediction,) = predict(own.module.model, batch, own.module.trees, own.module.adjust)
+        told = own.module.trees, own.module.adjust, own.config.reasoning.max_tokens
+        (prediction,) = predict(own.module.model, batch, *told)
         return Answer(
             probabilities=prediction.probabilities,
             lines=example.lines,

@@ -40,7 +40,8 @@ def cross_entropy(
 ) -> Made:
     """Return the objective of `fit`, which has no teacher."""
     vocabulary = model.processor.vocabulary
-    return Objective({"ce": _gold(config, vocabulary, train)}, {}, {"ce": (1.0, 1.0)}, vocabulary), None
+    gold = {"ce": _gold(config, vocabulary, train)}
+    return Objective(gold, {}, {"ce": (1.0, 1.0)}, vocabulary, part_weights=_part_weights(config)), None
 
 
 def _gold(config: Config, vocabulary: int, train: Sequence[Record]) -> CrossEntropy:
@@ -67,8 +68,15 @@ def distillation(
         weights=weights,
         vocabulary=model.processor.vocabulary,
         teacher=teacher,
+        part_weights=_part_weights(config),
     )
     return objective, teacher
+
+
+def _part_weights(config: Config) -> tuple[float, float]:
+    """Return the weights of reasons and label in an answer; without reasons a label is all there is."""
+    reasoning = config.reasoning
+    return (reasoning.reason_weight, reasoning.label_weight) if config.prompt.reasoning else (1.0, 1.0)
 
 
 def build_teacher(config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree]) -> Teacher:
@@ -113,6 +121,11 @@ def _check(config: Config, weights: Mapping[str, Weight], teacher: Teacher, mode
     live += ["distill.on_policy.share"] * (distill.on_policy.share > 0)
     if live and not teacher.beside_student:
         raise InputError(f"{live[0]}: needs a teacher that runs beside the student; set teacher.name=online")
+    if distill.on_policy.share > 0 and config.prompt.reasoning:
+        raise InputError(
+            "distill.on_policy.share: answers that the student draws do not tell where their reasons end; set it to 0, "
+            "or prompt.reasoning=false"
+        )
     if not 0 <= distill.on_policy.share <= 1:
         raise InputError(f"distill.on_policy.share: expected a share between 0 and 1, found {distill.on_policy.share}")
     if distill.hidden.distance not in get_args(Distance):

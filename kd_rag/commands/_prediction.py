@@ -35,7 +35,7 @@ from kd_rag.types import InputError, Record
 WINDOW_BATCHES = 8
 """Batches of a window: their pictures are in memory together, and among them lengths are sorted."""
 
-_SECTIONS = ("tasks", "model", "prompt", "student", "ocr", "knowledge", "retriever", "query", "evaluation")
+_SECTIONS = ("tasks", "model", "prompt", "reasoning", "student", "ocr", "knowledge", "retriever", "query", "evaluation")
 """What of a configuration can move a prediction, beside the trainer's precision."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -18,6 +20,7 @@ from kd_rag.data.datamodule import Loaders
 from kd_rag.data.expansion import Manifest, write_manifest
 from kd_rag.data.prepare import Preparation
 from kd_rag.data.prompts import either
+from kd_rag.data.reasoning import with_reasons
 from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.objective import Objective
 from kd_rag.models import VisionLanguageModel
@@ -42,6 +45,8 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     """
     path = check_name(config)
     data = read_data(config, ["train", "valid"])
+    if config.prompt.reasoning:
+        data = _reasoned(config, data)
     if config.run.resume:
         check_unchanged(config, path)
     manifest = build_manifest(config.augment, data.records["train"], path if config.run.resume else None)
@@ -57,6 +62,8 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
         teacher.prepare(loaders.every_training_batch, objective.teacher_needs)
     assert loaders.sampler is not None
     facts = data_facts(data.files, data.records["train"])
+    if config.prompt.reasoning:
+        facts["records_with_reasons"] = sum(record.reasons is not None for record in data.records["train"])
     adjust = adjustment(config, facts["train_label_counts"])
     module = Distiller(model, trees, config, objective, loaders.sampler.total_steps, adjust)
     trainer = training(config.trainer, path, loaders.sampler)
@@ -80,6 +87,17 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
     write_scores(folder.path, "valid", module)
     folder.note(steps=trainer.global_step, best_checkpoint=best.resolve().name)
+
+
+def _reasoned(config: Config, data: Data) -> Data:
+    """Return the data with the reasons that training records have, and print how many have some."""
+    file = config.reasoning.file
+    train = with_reasons(data.records["train"], file)
+    known = sum(record.reasons is not None for record in train)
+    others = "" if known == len(train) else "; the others are trained on their label alone"
+    print(f"reasoning: {known} of {len(train)} training records have reasons{others}")
+    files = data.files if file is None else {**data.files, "reasons": Path(file)}
+    return dataclasses.replace(data, files=files, records={**data.records, "train": train})
 
 
 def _guarded(

@@ -140,6 +140,7 @@ def _as_contract(record: Record, folder: Path) -> dict[str, Any]:
         "label": record.label,
         "metadata": dict(record.metadata),
         **({} if record.ocr is None else {"ocr": [list(map(_as_line, page)) for page in record.ocr]}),
+        **({} if record.reasons is None else {"reasons": record.reasons}),
     }
 
 

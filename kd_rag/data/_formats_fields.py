@@ -36,6 +36,7 @@ class Draft:
     metadata: Mapping[str, Any]
     folders: tuple[str, ...] = ("",)
     ocr: tuple[tuple[TextLine, ...], ...] | None = None
+    reasons: str | None = None
 
 
 class Fields:
@@ -127,6 +128,14 @@ def read_fields(value: Mapping[str, Any], read: Callable[[Fields], T], faults: l
     result = read(fields)
     fields.note_unknown()
     return result
+
+
+def read_reasons(item: Fields) -> str | None:
+    """Return why a record has its label, or None where it does not say."""
+    reasons = item.optional("reasons", str)
+    if reasons is not None and reasons == item.value["reasons"] and not reasons.strip():
+        item.note("reasons", "is empty; write why the record has its label, or null for none")
+    return None if reasons is None else reasons.strip()
 
 
 def shown(value: Any) -> str:

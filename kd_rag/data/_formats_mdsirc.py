@@ -12,7 +12,7 @@ import ast
 import json
 import re
 
-from kd_rag.data._formats_fields import Draft, Fields, shown
+from kd_rag.data._formats_fields import Draft, Fields, read_reasons, shown
 from kd_rag.data._formats_ocr import read_ocr
 from kd_rag.types import IMAGE_MARKER, Role, Turn
 
@@ -34,7 +34,7 @@ def read_mdsirc(item: Fields) -> Draft:
     task, turns, rest = _scene(instruction) if instruction.startswith(SCENE) else _intent(instruction, item)
     labels = _quoted_labels(rest, item)
     metadata = {} if labels is None else {"labels": labels}
-    return Draft(identity, task, turns, images, label, metadata, FOLDERS, read_ocr(item))
+    return Draft(identity, task, turns, images, label, metadata, FOLDERS, read_ocr(item), read_reasons(item))
 
 
 def _scene(instruction: str) -> tuple[str, tuple[Turn, ...], str]:

@@ -8,7 +8,7 @@ Source: LLaMA-Factory, data/README.md.
 
 from __future__ import annotations
 
-from kd_rag.data._formats_fields import Draft, Fields
+from kd_rag.data._formats_fields import Draft, Fields, read_reasons
 from kd_rag.data._formats_ocr import read_ocr
 from kd_rag.types import Role, Turn
 
@@ -42,6 +42,7 @@ def read_sharegpt(item: Fields) -> Draft:
         label=label,
         metadata=metadata,
         ocr=read_ocr(item),
+        reasons=read_reasons(item),
     )
 
 

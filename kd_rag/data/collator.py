@@ -48,12 +48,13 @@ class Processor(Protocol):
 class Encoded:
     """One example, as far as its model sees it: its pictures' tensors and the ids of `prompt` and `answer`.
 
-    An unlabelled example has an empty answer.
+    The first `reason_tokens` of an answer are its reasons. An unlabelled example has an empty answer.
     """
 
     example: Example
     prompt: list[int]
     answer: list[int]
+    reason_tokens: int
     pixel_values: torch.Tensor | None
     image_grid_thw: torch.Tensor | None
 
@@ -81,8 +82,10 @@ class Collator:
         if example.dialogue.pictures:
             pixels, grid, counts = self.processor.pictures(example.dialogue.pictures)
             ids = self._expanded(ids, counts)
-        label = example.record.label
-        return Encoded(example, ids, answer_ids(self.processor, label) if label is not None else [], pixels, grid)
+        record = example.record
+        reasons = reason_ids(self.processor, record.reasons) if example.asked == "reasons_and_label" else []
+        label = [] if record.label is None else answer_ids(self.processor, record.label)
+        return Encoded(example, ids, reasons + label, len(reasons), pixels, grid)
 
     def prompts(self, examples: Sequence[Example]) -> Batch:
         """Return a batch without answers, for label scoring."""
@@ -108,6 +111,7 @@ class Collator:
             inputs=self._inputs(encoded),
             answers=padded([torch.tensor(e.answer) for e in encoded]),
             teacher_inputs=teacher._inputs([teacher.encode(whole) for _, whole in pairs]) if teacher else None,
+            reason_tokens=torch.tensor([e.reason_tokens for e in encoded]),
         )
 
     def _prompt_ids(self, chat: list[Message]) -> list[int]:
@@ -165,6 +169,14 @@ class Collator:
 def answer_ids(processor: Processor, label: str) -> list[int]:
     """Return the ids of an answer: the label's text and the end of the turn."""
     return [*processor.encode_text(label), processor.end_of_turn_id]
+
+
+def reason_ids(processor: Processor, reasons: str | None) -> list[int]:
+    """Return the ids that stand in front of `answer_ids`: the reasons and the end of their last line, if there are any.
+
+    Encoded apart from the label, whose ids are then the same with reasons and without.
+    """
+    return processor.encode_text(f"{reasons}\n") if reasons else []
 
 
 def padded(answers: Sequence[torch.Tensor]) -> torch.Tensor:

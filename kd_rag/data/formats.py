@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from kd_rag.data._formats_fields import Draft, Fields, closest, nearest, read_fields, shown
+from kd_rag.data._formats_fields import Draft, Fields, closest, nearest, read_fields, read_reasons, shown
 from kd_rag.data._formats_json import Item, read_text, split_items
 from kd_rag.data._formats_mdsirc import read_mdsirc
 from kd_rag.data._formats_ocr import read_ocr
@@ -53,6 +53,7 @@ def read_contract(item: Fields) -> Draft:
         label=item.optional("label", str),
         metadata=item.optional("metadata", dict) or {},
         ocr=read_ocr(item),
+        reasons=read_reasons(item),
     )
 
 

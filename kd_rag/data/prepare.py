@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from kd_rag.data.queries import dialogue_text, make_query
 from kd_rag.data.raft import Raft, check_raft
 from kd_rag.pictures import load_picture
 from kd_rag.types import (
+    Asked,
     Dialogue,
     Example,
     InputError,
@@ -46,6 +48,10 @@ class Retriever(Protocol):
         """Return the passages of each query, best first."""
 
 
+def _label_alone(record: Record, view: int, stage: Stage = "train") -> Asked:
+    return "label"
+
+
 @dataclass(frozen=True)
 class Preparation:
     """Everything that turns records into examples, as the command built it.
@@ -55,6 +61,7 @@ class Preparation:
     `read_view(pictures, texts of what is asked)`, where there is one, returns the lines of a view's pictures.
     `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
     `find_distractors(queries, passages)` returns passages to draw from, and the ids that each query may not have.
+    `asked(record, view, stage=stage)` returns what the prompt of a view asks for.
     """
 
     tasks: Mapping[str, Task]
@@ -69,6 +76,7 @@ class Preparation:
     raft: RaftConfig
     seed: int
     read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
+    asked: Callable[..., Asked] = _label_alone
 
     def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
         """Read and retrieve for all `records` what `parts` may show, as their task's switches for `stage` say."""
@@ -90,6 +98,7 @@ class Preparation:
             raft=self._raft([r.id for r, _ in asked], queries, found) if stage == "train" else None,
             read_view=self.read_view if stage == "train" else None,
             leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
+            asked=partial(self.asked, stage=stage),
         )
 
     def _raft(self, record_ids: Sequence[str], queries: Sequence[Query], found: Passages) -> Raft | None:
@@ -116,6 +125,7 @@ class Examples:
     raft: Raft | None
     leaks: Mapping[str, Any]
     read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
+    asked: Callable[[Record, int], Asked] = _label_alone
 
     def __len__(self) -> int:
         return len(self.records)
@@ -138,6 +148,7 @@ class Examples:
             passages=self.raft.shown(passages, record.id, view) if self.raft else passages,
             lines=lines,
             view=view,
+            asked=self.asked(record, view),
         )
 
     @staticmethod

@@ -47,12 +47,21 @@ def messages(example: Example, prompt: PromptConfig, cut: Cut) -> list[Message]:
     parts = [
         _text(_passages(example, prompt, cut) + _lines(example, prompt, cut) + prompt.dialogue_heading + "\n"),
         *_dialogue(example, prompt, cut),
-        _text(f"{example.task.instruction}\n{prompt.labels_heading}\n{_labels(example.task)}"),
+        _text("\n".join(_request(example, prompt))),
     ]
     return [
         {"role": "system", "content": [_text(prompt.system)]},
         {"role": "user", "content": _joined(parts)},
     ]
+
+
+def _request(example: Example, prompt: PromptConfig) -> list[str]:
+    """Return the lines that say what is asked, and the labels to choose from."""
+    instruction, labels = example.task.instruction, _labels(example.task)
+    if example.asked == "reasons":
+        return [instruction, labels, prompt.reasons_request.format(label=example.record.label)]
+    heading = prompt.labels_heading if example.asked == "label" else prompt.reasoning_heading
+    return [instruction, heading, labels]
 
 
 def _text(text: str) -> dict[str, str]:

@@ -79,7 +79,8 @@ def examine(path: Path, *, decode: bool) -> Iterator[Record | BadRecord]:
             places.setdefault(identity, entry.place)
             faults += _other_case(draft, entry.place, spellings)
             if not faults:
-                yield Record(identity, draft.task, draft.turns, images, draft.label, draft.metadata, draft.ocr)
+                parts = draft.metadata, draft.ocr, draft.reasons
+                yield Record(identity, draft.task, draft.turns, images, draft.label, *parts)
         if faults:
             yield BadRecord(path, entry.place, identity, tuple(faults))
     if empty:

@@ -20,6 +20,7 @@ class Prediction:
 
     `label` is the gold label (None where there is none), `probabilities` has every label of the task in
     prompt order, `passages` the ids of the passages in the prompt, and `ocr` the text read from the pictures.
+    `reasons` are what the model said before its label, None where it was asked for the label alone.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Prediction:
     probabilities: dict[str, float]
     passages: list[str]
     ocr: str
+    reasons: str | None = None
 
 
 _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
@@ -39,6 +41,7 @@ _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "probabilities": ("a mapping of labels to probabilities", dict),
     "passages": ("a list of passage ids", list),
     "ocr": ("a string", str),
+    "reasons": ("a string or null", (str, type(None))),
 }
 
 
@@ -52,8 +55,11 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def as_line(prediction: Prediction) -> str:
-    """Return a prediction as JSON with its line's end."""
-    return json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False) + "\n"
+    """Return a prediction as JSON with its line's end; `reasons` stand there only where there are any."""
+    fields = asdict(prediction)
+    if prediction.reasons is None:
+        del fields["reasons"]
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -79,6 +85,7 @@ def _parse(line: str, where: str) -> Prediction:
         raise InputError(f"{where}: is not JSON ({error.msg} at column {error.colno})") from None
     if not isinstance(found, dict):
         raise InputError(f"{where}: a prediction is a JSON object, found {type(found).__name__}")
+    found = {"reasons": None, **found}  # a file has them only where they were asked for
     for key, (expected, kind) in _KINDS.items():
         if key not in found:
             raise InputError(f"{where}: key {key!r} is missing; it should be {expected}")

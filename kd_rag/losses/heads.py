@@ -22,15 +22,24 @@ def with_answers(prompts: Inputs, answers: Int[Tensor, "batch answer"]) -> Input
     The last column of `answers` is left out: it is predicted but never read. With all padding behind the tokens, causal
     attention alone never meets it, so the kernels need no mask and skip half of the work.
     """
-    read = answers[:, :-1]
-    present = torch.cat([prompts.attention_mask, (read != IGNORED).long()], dim=1)
-    tokens_first = present.argsort(dim=1, descending=True, stable=True)
+    return _joined(prompts, answers[:, :-1], padding_last=True)
+
+
+def continued(prompts: Inputs, said: Int[Tensor, "batch said"]) -> Inputs:
+    """Return the prompts with what was said behind them, as prompts: padded on the left."""
+    return _joined(prompts, said, padding_last=False)
+
+
+def _joined(prompts: Inputs, behind: Int[Tensor, "batch behind"], *, padding_last: bool) -> Inputs:
+    """Return prompts with ids behind them, all padding of a row on one side."""
+    present = torch.cat([prompts.attention_mask, (behind != IGNORED).long()], dim=1)
+    order = present.argsort(dim=1, descending=padding_last, stable=True)
     whole = {
-        "input_ids": torch.cat([prompts.input_ids, read.where(read != IGNORED, 0)], dim=1),
+        "input_ids": torch.cat([prompts.input_ids, behind.where(behind != IGNORED, 0)], dim=1),
         "attention_mask": present,
-        "mm_token_type_ids": pad(prompts.mm_token_type_ids, (0, read.shape[1])),
+        "mm_token_type_ids": pad(prompts.mm_token_type_ids, (0, behind.shape[1])),
     }
-    return dataclasses.replace(prompts, **{name: rows.gather(1, tokens_first) for name, rows in whole.items()})
+    return dataclasses.replace(prompts, **{name: rows.gather(1, order) for name, rows in whole.items()})
 
 
 def answer_rows(

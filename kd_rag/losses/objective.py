@@ -39,7 +39,10 @@ class Teacher(Protocol):
 
 
 class Objective(nn.Module):
-    """A weighted sum of named terms; the teacher stays outside the module tree, or every checkpoint would carry it."""
+    """A weighted sum of named terms; the teacher stays outside the module tree, or every checkpoint would carry it.
+
+    `part_weights` multiply the row terms at an answer's reasons and at its label.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Objective(nn.Module):
         weights: Mapping[str, Weight],
         vocabulary: int,
         teacher: Teacher | None = None,
+        part_weights: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
@@ -56,6 +60,7 @@ class Objective(nn.Module):
         self.projections = nn.ModuleDict({name: t for name, t in sides.items() if isinstance(t, nn.Module)})
         self.weights = dict(weights)
         self.teacher = teacher
+        self.part_weights = part_weights
         self.needs = together(term.needs for term in sides.values())
         self.teacher_needs = together(term.teacher_needs for term in sides.values())
 
@@ -91,7 +96,7 @@ class Objective(nn.Module):
         assert isinstance(student.answers, StateRows)
         terms = [term if term.count(batch) else None for term in self.rows.values()]
         states, head = student.answers.states, student.answers.head
-        importance = {term: row_weights(term, batch, states) for term in terms if term}
+        importance = {term: row_weights(term, batch, self.part_weights).to(states.device) for term in terms if term}
 
         def chunk(states: Float[Tensor, "rows dim"], targets: Int[Tensor, " rows"], rows: slice) -> Tensor:
             logits = head(states)
@@ -113,13 +118,16 @@ class Objective(nn.Module):
         return dict(zip(self.rows, sums, strict=True))
 
 
-def row_weights(term: RowTerm, batch: Batch, states: Tensor) -> Float[Tensor, " answers"]:
-    """Return the weight of each answer row in a term, in float32 on the device of `states`."""
-    weights = term.record_weights(batch)
-    if weights is None:
-        return torch.ones(len(states), device=states.device)
-    tokens = (batch.answers != IGNORED).sum(dim=1)
-    return torch.tensor(weights, device=states.device).repeat_interleave(tokens.to(states.device))
+def row_weights(term: RowTerm, batch: Batch, parts: tuple[float, float]) -> Float[Tensor, " answers"]:
+    """Return the float32 weight of each answer row in a term: its record's times its part's, reasons or label."""
+    answered = batch.answers != IGNORED
+    of_records, of_reasons, of_labels = term.record_weights(batch), *torch.tensor(parts)
+    place = torch.arange(answered.shape[1], device=answered.device)
+    in_reasons = place < (0 if batch.reason_tokens is None else batch.reason_tokens[:, None])
+    weights = torch.where(in_reasons, of_reasons, of_labels).expand_as(answered)
+    if of_records is not None:
+        weights = weights * torch.tensor(of_records, device=answered.device)[:, None]
+    return weights[answered]
 
 
 def _no_teacher(temperature: float) -> Outcomes:

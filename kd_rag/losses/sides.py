@@ -81,9 +81,9 @@ class TopRows:
 class Side:
     """One model's outputs on a batch.
 
-    `label_scores` has, for each record, float32 `[labels]` log-likelihoods; `hidden` maps a layer to its outputs at the
-    answer rows `[answers, dim]`; `pictures` are the merged picture tokens `[tokens, dim]` of the batch. They are
-    empty or None unless `Needs` asked for them.
+    `label_scores` has, for each record, float32 `[labels]` log-likelihoods, to each of which that of the reasons before
+    the label is added; `hidden` maps a layer to its outputs at the answer rows `[answers, dim]`; `pictures` are the
+    merged picture tokens `[tokens, dim]` of the batch. They are empty or None unless `Needs` asked for them.
     """
 
     answers: AnswerRows

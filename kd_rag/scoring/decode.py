@@ -36,6 +36,12 @@ def free_texts(model: VisionLanguageModel, inputs: Inputs, max_tokens: int) -> l
     return [str(text).strip() for text in texts]
 
 
+def split_answer(text: str) -> tuple[str, str]:
+    """Return the reasons of a free text, which are all but its last line, and that line: the label's, or cut short."""
+    reasons, _, last = text.rpartition("\n")
+    return reasons.rstrip(), last.strip()
+
+
 def label_said(text: str, tree: LabelTree) -> str | None:
     """Return the label that a free text is, to the letter but for space around it; None where it is no label."""
     return next((label for label in tree.labels if label.strip() == text.strip()), None)

@@ -75,9 +75,13 @@ class LabelTree:
         """The labels in the order of their scores."""
         return tuple(self.answers)
 
-    def with_answer(self, ids: Sequence[int]) -> LabelTree:
-        """Return the tree with one more path at its end, for an answer that may be a label's or any other."""
-        return LabelTree.build({**self.answers, _ANSWER: ids})
+    def with_answer(self, ids: Sequence[int], reasons: int = 0) -> LabelTree:
+        """Return the tree with one more path at its end, for an answer that may be a label's or any other.
+
+        Every label stands behind the answer's first `reasons` ids, whose likelihood adds the same to all their scores.
+        """
+        before = tuple(ids[:reasons])
+        return LabelTree.build({label: (*before, *own) for label, own in self.answers.items()} | {_ANSWER: tuple(ids)})
 
     def visible(self) -> Tensor:
         """Return bool `[nodes, nodes]`: a node sees itself and its ancestors."""

@@ -2,6 +2,7 @@
 
 Without label scores the prompt is followed by the answer. With them it is followed by the tree of the task's labels, of
 which the answer is one more path, so that the answer's rows and every label's likelihood come from the same pass.
+An answer with reasons has the labels behind these: there it is decided, and there evaluation scores it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def _read_tree(
 ) -> tuple[Side, Int[Tensor, " answers"]]:
     """Read prompt, labels and answer in one pass."""
     answers = [row[row != IGNORED].tolist() for row in batch.answers]
-    grown = [trees[e.task.name].with_answer(ids) for e, ids in zip(batch.examples, answers, strict=True)]
+    reasons = [0] * len(answers) if batch.reason_tokens is None else batch.reason_tokens.tolist()
+    rows = zip(batch.examples, answers, reasons, strict=True)
+    grown = [trees[example.task.name].with_answer(ids, before) for example, ids, before in rows]
     prompt = batch.inputs.input_ids.shape[1]
     states = model(batch.inputs, stacked(grown).to(batch.answers.device))
     scores = scores_of_paths(model, states, prompt, grown)

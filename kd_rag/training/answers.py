@@ -1,6 +1,7 @@
 """From a prompt batch to predictions: every label's likelihood, adjusted, as probabilities.
 
-In: a model, a prompt batch and the label trees. Out: a `Prediction` for each row.
+In: a model, a prompt batch and the label trees. Out: a `Prediction` for each row. Where the prompts ask for reasons,
+the model gives its own first, and the labels are scored behind them.
 """
 
 from __future__ import annotations
@@ -9,28 +10,51 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from kd_rag.data.collator import padded, reason_ids
 from kd_rag.evaluation.predictions import Prediction
+from kd_rag.losses.heads import continued
 from kd_rag.models import VisionLanguageModel
 from kd_rag.scoring.adjust import Adjustment
+from kd_rag.scoring.decode import free_texts, split_answer
 from kd_rag.scoring.label_tree import LabelTree, label_log_likelihoods
-from kd_rag.types import Batch, Example
+from kd_rag.types import Batch, Example, Inputs
 
 
 @torch.no_grad()
 def predict(
-    model: VisionLanguageModel, batch: Batch, trees: Mapping[str, LabelTree], adjust: Adjustment | None
+    model: VisionLanguageModel,
+    batch: Batch,
+    trees: Mapping[str, LabelTree],
+    adjust: Adjustment | None,
+    max_answer_tokens: int,
 ) -> list[Prediction]:
-    """Return the prediction of each row; `adjust` None leaves the labels' log-likelihoods as they are."""
+    """Return the prediction of each row; `adjust` None leaves the labels' log-likelihoods as they are.
+
+    `max_answer_tokens` bounds what the model says where reasons are asked for.
+    """
     chosen = [trees[example.task.name] for example in batch.examples]
-    found = label_log_likelihoods(model, batch.inputs, chosen)
+    inputs = batch.inputs
+    reasons: Sequence[str | None] = [None] * len(chosen)
+    if batch.examples[0].asked == "reasons_and_label":
+        inputs, reasons = _reasoned(model, inputs, max_answer_tokens)
+    found = label_log_likelihoods(model, inputs, chosen)
     predictions = []
-    for example, tree, scores in zip(batch.examples, chosen, found, strict=True):
+    for example, tree, scores, why in zip(batch.examples, chosen, found, reasons, strict=True):
         final = adjust(scores, tree, example.task.name) if adjust else scores
-        predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist()))
+        predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist(), why))
     return predictions
 
 
-def _prediction(example: Example, labels: Sequence[str], probabilities: Sequence[float]) -> Prediction:
+def _reasoned(model: VisionLanguageModel, prompts: Inputs, max_tokens: int) -> tuple[Inputs, list[str]]:
+    """Return the prompts with the model's reasons behind them, and these; a row that says a label at once has none."""
+    reasons = [split_answer(text)[0] for text in free_texts(model, prompts, max_tokens)]
+    ids = padded([torch.tensor(reason_ids(model.processor, text), dtype=torch.long) for text in reasons])
+    return continued(prompts, ids.to(prompts.input_ids.device)), reasons
+
+
+def _prediction(
+    example: Example, labels: Sequence[str], probabilities: Sequence[float], reasons: str | None
+) -> Prediction:
     by_label = dict(zip(labels, probabilities, strict=True))
     return Prediction(
         id=example.record.id,
@@ -40,4 +64,5 @@ def _prediction(example: Example, labels: Sequence[str], probabilities: Sequence
         probabilities=by_label,
         passages=[r.passage.id for r in example.passages],
         ocr="\n".join(line.text for lines in example.lines for line in lines),
+        reasons=reasons,
     )

@@ -115,7 +115,7 @@ class Distiller(L.LightningModule):
 
     def predict_step(self, batch: Batch) -> int:
         """Collect them, and return how many."""
-        found = predict(self.model, batch, self.trees, self.adjust)
+        found = predict(self.model, batch, self.trees, self.adjust, self.config.reasoning.max_tokens)
         self.predictions += found
         return len(found)
 

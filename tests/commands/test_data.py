@@ -116,6 +116,7 @@ ROWS = st.lists(
                 [None, "text\nof two lines", [{"text": "b", "confidence": 0.25, "box": [0, 0.5, 1, 1]}]]
             ),
             "metadata": st.dictionaries(TEXT.filter(lambda key: key != "labels"), st.integers() | TEXT),
+            "reasons": st.none() | WORD,
         }
     ),
     min_size=1,

@@ -259,3 +259,21 @@ class TestOcr:
         found = faults(tmp_path, {"id": "a", "task": "t", "turns": [], "images": ["a.jpg"], "ocr": ocr})
         assert len(found) == 1
         assert found[0].startswith(expected)
+
+
+class TestReasons:
+    @pytest.mark.parametrize("record", [TestContract.record, scene(), intent("用户:a"), chat(("user", "x"))])
+    def test_every_format_may_bring_them(self, tmp_path, record):
+        assert draft(tmp_path, record | {"reasons": " 1. Asks.\n2. Shows.\n"}).reasons == "1. Asks.\n2. Shows."
+        assert draft(tmp_path, record | {"reasons": None}).reasons is None
+        assert draft(tmp_path, record).reasons is None
+
+    @pytest.mark.parametrize(
+        ("reasons", "expected"),
+        [
+            (" ", "reasons: is empty; write why the record has its label, or null for none"),
+            (["1. Asks."], 'reasons: expected a string, found ["1. Asks."]'),
+        ],
+    )
+    def test_faults(self, tmp_path, reasons, expected):
+        assert faults(tmp_path, TestContract.record | {"reasons": reasons}) == [expected]
