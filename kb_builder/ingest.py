@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kb_builder.chunking import Chunker
 from kd_rag.knowledge.embedder import Embedder
-from kd_rag.knowledge.store import Changes, add_passages
+from kd_rag.knowledge.store import Changes, Encode, add_passages
 from kd_rag.types import Passage
 
 
@@ -19,7 +19,9 @@ def ingest(
     overlap_tokens: int,
     prune: bool = False,
     url: str | None = None,
+    encode: Encode | None = None,
 ) -> Changes:
     """Store `passages` in `path`, and return what changed; see `add_passages`."""
     chunker = Chunker(embedder, overlap_tokens)
-    return add_passages(path, embedder, chunker.chunk(passages), chunker=str(chunker), prune=prune, url=url)
+    pieces = chunker.chunk(passages)
+    return add_passages(path, embedder, pieces, chunker=str(chunker), prune=prune, url=url, encode=encode)

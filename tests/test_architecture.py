@@ -34,6 +34,7 @@ HEAVY = {
     "doctr": {"kd_rag/ocr"},
     "rapidocr": {"kd_rag/ocr"},
     "gradio": {"kd_rag/web"},
+    "ray": {"kb_builder/cluster.py"},
     "sklearn": {"kd_rag/evaluation"},
 }
 

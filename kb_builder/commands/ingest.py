@@ -17,15 +17,23 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kd_rag.cli import add_config_arguments
 from kd_rag.types import InputError
+
+if TYPE_CHECKING:
+    from kd_rag.config import KnowledgeConfig
+    from kd_rag.knowledge.embedder import Embedder
+    from kd_rag.knowledge.store import Changes
+    from kd_rag.types import Passage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="files or folders to read")
     parser.add_argument("--prune", action="store_true", help="delete every passage that no SOURCE holds")
+    parser.add_argument("--ray", action="store_true", help="encode on the cluster of RAY_ADDRESS, or on all cores")
     add_config_arguments(parser)
 
 
@@ -35,8 +43,11 @@ def run(args: argparse.Namespace) -> None:
 
     sources, overrides = split_sources([*args.sources, *args.overrides])
     config = configuration.load(args.config, overrides, families=["retrievers", "ocr"])
+    if args.ray:
+        from kb_builder.cluster import require_ray
+
+        require_ray()
     from kb_builder.commands._location import knowledge_path
-    from kb_builder.ingest import ingest
     from kb_builder.readers import Reading
     from kb_builder.sources import find_files, read_passages
     from kd_rag.knowledge.embedder import load_embedder
@@ -49,12 +60,25 @@ def run(args: argparse.Namespace) -> None:
     passages = read_passages(files, reading)  # first: a fault in a file is told before the encoder is loaded
     embedder = load_embedder(settings.embedder)
     print(f"{'embedder':<11}{embedder.fingerprint} on {embedder.model.device}")
-    changes = ingest(
-        passages, path, embedder, overlap_tokens=settings.overlap_tokens, prune=args.prune, url=settings.url
-    )
+    changes = _ingest(passages, path, embedder, settings, args)
     for name, value in dataclasses.asdict(changes).items():
         print(f"{name:<11}{value}")
     print(f"{'path':<11}{path}")
+
+
+def _ingest(
+    passages: Sequence[Passage], path: Path, embedder: Embedder, settings: KnowledgeConfig, args: argparse.Namespace
+) -> Changes:
+    from kb_builder.ingest import ingest
+
+    options = {"overlap_tokens": settings.overlap_tokens, "prune": args.prune, "url": settings.url}
+    if not args.ray:
+        return ingest(passages, path, embedder, **options)
+    from kb_builder.cluster import connected
+
+    with connected() as cluster:
+        encode = cluster.encoder(settings.embedder, embedder.fingerprint)
+        return ingest(passages, path, embedder, **options, encode=encode)
 
 
 def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:

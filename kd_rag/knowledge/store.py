@@ -15,9 +15,10 @@ and up to several thousand passages it is the faster of the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,14 @@ from kd_rag.types import InputError, Passage
 
 WHOLE = "whole passages"
 """The chunker that cuts nothing."""
-_TEXTS_AT_ONCE = 512
+TEXTS_AT_ONCE = 512
 """So many vectors a kill loses at most."""
+
+Encode = Callable[
+    [Sequence[str], Callable[[int], object]], Iterator[tuple[Sequence[str], Float32[np.ndarray, "texts dim"]]]
+]
+"""`encode(texts, advance)` yields all texts with their vectors, TEXTS_AT_ONCE or fewer at a time and in any order;
+`advance` is told how many more are done. Like lengths stand beside each other, the longest first."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +109,16 @@ def add_passages(
     chunker: str = WHOLE,
     prune: bool = False,
     url: str | None = None,
+    encode: Encode | None = None,
 ) -> Changes:
     """Make `passages`, whose ids differ, part of the knowledge base in `path`, and bring its index up to date.
 
     Only texts that were never encoded are. A passage with a known id replaces the old one, with all its pieces;
     `prune` removes what `passages` do not name. Vectors are safe 512 at a time and the state changes at the end at one
     stroke: a run that was killed is finished by running it again. `url` is that of the server that has the index, if
-    one has. Raises InputError when another process is writing, another embedder or chunker made what is there, or
-    nothing can be written.
+    one has; `encode` computes the vectors of `embedder` elsewhere than in this process, which stores them. Raises
+    InputError when another process is writing, another embedder or chunker made what is there, or nothing can be
+    written.
     """
     assert len({p.id for p in passages}) == len(passages), "ids differ"
     try:
@@ -125,7 +134,7 @@ def add_passages(
         encoded = 0
         if changed or len(state) < len(known) or manifest.snapshot is None:
             shards = VectorShards(path / "vectors")
-            encoded = _encode_missing(shards, embedder, state.values())
+            encoded = _encode_missing(shards, state.values(), encode or partial(_encode_here, embedder))
             manifest = manifest.commit(list(state.values()), shards)
         assert manifest.snapshot is not None
         update_index(index_place(path, url), manifest)
@@ -153,15 +162,22 @@ def _whole(passage: Passage) -> str:
     return str(passage.metadata.get(PIECE_OF, passage.id))
 
 
-def _encode_missing(shards: VectorShards, embedder: Embedder, passages: Iterable[Passage]) -> int:
-    """Encode each text that has no vector yet; return how many there were.
+def _encode_missing(shards: VectorShards, passages: Iterable[Passage], encode: Encode) -> int:
+    """Encode and store each text that has no vector yet; return how many there were.
 
     Like lengths share a batch; the longest come first, so that the time left is not understated.
     """
     texts = {passage_text(p) for p in passages}
     missing = sorted((text for text in texts if text_key(text) not in shards), key=lambda text: (-len(text), text))
     with tqdm(total=len(missing), desc="Encoding passages", unit="passage", disable=not missing) as bar:
-        for start in range(0, len(missing), _TEXTS_AT_ONCE):
-            window = missing[start : start + _TEXTS_AT_ONCE]
-            shards.append([text_key(text) for text in window], embedder.encode_texts(window, bar.update))
+        for done, vectors in encode(missing, bar.update):
+            shards.append([text_key(text) for text in done], vectors)
     return len(missing)
+
+
+def _encode_here(
+    embedder: Embedder, texts: Sequence[str], advance: Callable[[int], object]
+) -> Iterator[tuple[Sequence[str], Float32[np.ndarray, "texts dim"]]]:
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        window = texts[start : start + TEXTS_AT_ONCE]
+        yield window, embedder.encode_texts(window, advance)

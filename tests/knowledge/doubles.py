@@ -61,3 +61,22 @@ def make_passages(count, word="item"):
         Passage(f"p{i:04d}", "faq", f"{word} {i}", f"{word} number {i} " + "more " * (i % 7), {"row": i})
         for i in range(count)
     ]
+
+
+def save_table(folder, seed=0, prompts=None):
+    """Write a sentence-transformers folder, a table of word vectors drawn from a seed; return its path as text."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    words = ["[UNK]", "query", "passage", "red", "blue", "coat", ":"]
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    table = torch.randn(len(words), 8, generator=torch.Generator().manual_seed(seed)).numpy()
+    model = SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_weights=table)], prompts=prompts, device="cpu"
+    )
+    model.save(str(folder), create_model_card=False)
+    return str(folder)

@@ -7,32 +7,12 @@ import pytest
 
 from kd_rag.knowledge.embedder import load_embedder
 from kd_rag.types import InputError, Passage
-from tests.knowledge.doubles import word_embedder
+from tests.knowledge.doubles import save_table, word_embedder
 
 
 @pytest.fixture(scope="module")
 def save_static(tmp_path_factory):
-    """Write a sentence-transformers folder: a table of word vectors drawn from a seed."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-
-    def save(name, seed=0, prompts=None):
-        words = ["[UNK]", "query", "passage", "red", "blue", "coat", ":"]
-        tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-        tokenizer.pre_tokenizer = Whitespace()
-        table = torch.randn(len(words), 8, generator=torch.Generator().manual_seed(seed)).numpy()
-        model = SentenceTransformer(
-            modules=[StaticEmbedding(tokenizer, embedding_weights=table)], prompts=prompts, device="cpu"
-        )
-        folder = tmp_path_factory.mktemp("model") / name
-        model.save(str(folder), create_model_card=False)
-        return str(folder)
-
-    return save
+    return lambda name, **options: save_table(tmp_path_factory.mktemp("model") / name, **options)
 
 
 def test_vectors_come_back_in_the_order_of_the_texts():
