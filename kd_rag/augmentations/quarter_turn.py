@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from PIL import Image, ImageOps
+from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from kd_rag.augmentations._options import check_range
@@ -24,4 +24,11 @@ def quarter_turn(dialogue: Dialogue, rng: random.Random, *, probability: float =
 
 def _turn(picture: Image.Image, rng: random.Random) -> Image.Image:
     turned: Image.Image = functional.rotate(picture, rng.choice((90, 180, 270)), expand=True)
-    return ImageOps.pad(turned, picture.size, color=WHITE)
+    if turned.size == picture.size:
+        return turned
+    (width, height), scale = picture.size, min(picture.width / turned.width, picture.height / turned.height)
+    # A side of less than half a pixel would round to none.
+    fitted = turned.resize((max(1, round(turned.width * scale)), max(1, round(turned.height * scale))))
+    page = Image.new(picture.mode, picture.size, WHITE)
+    page.paste(fitted, ((width - fitted.width) // 2, (height - fitted.height) // 2))
+    return page

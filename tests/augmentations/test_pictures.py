@@ -39,6 +39,14 @@ def test_quarter_turns_lose_nothing_and_are_all_drawn():
     assert found == {(True, False), (True, True), (False, True)}
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 40), (3, 200)])
+def test_a_narrow_picture_can_be_turned(size):
+    """A run that ends at a strip of a pixel's width, which turned and made to fit would have no width left."""
+    for view in views("quarter_turn", Image.new("RGB", size), number=9):
+        assert view.shape == (size[1], size[0], 3)
+        assert view.min() == 0, "something of the picture is still there"
+
+
 def test_grey_has_no_colour_and_keeps_light_from_dark():
     (view,) = views("grey", CORNER, number=1)
     assert np.ptp(view, axis=-1).max() == 0
