@@ -22,6 +22,7 @@ from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConf
 from kd_rag._config_query import QueryConfig
 from kd_rag._config_raft import RaftConfig
 from kd_rag._config_reasoning import ReasoningConfig
+from kd_rag.durable import write_whole
 from kd_rag.registry import FAMILIES
 
 __all__ = [
@@ -189,7 +190,7 @@ def load(
 
 def save(config: Config, path: Path) -> None:
     """Write the whole resolved configuration as YAML, so that `--config path` repeats the run."""
-    path.write_text(layers.to_yaml(config), encoding="utf-8")
+    write_whole(path, [layers.to_yaml(config).encode()])
 
 
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:

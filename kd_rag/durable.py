@@ -33,13 +33,14 @@ def write_whole(file: Path, blocks: Iterable[bytes]) -> str:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(file)
-        _flush_folder(file.parent)
+        flush(file.parent)
     except OSError as error:
-        with suppress(OSError):  # half a file keeps a full disk full; the first error is the one to tell
-            partial.unlink()
         raise InputError(
             f"{file}: cannot be written ({error.strerror}); what was stored before is intact: make room and run again"
         ) from None
+    finally:
+        with suppress(OSError):  # half a file keeps a full disk full; the first error is the one to tell
+            partial.unlink()
     return digest.hexdigest()
 
 
@@ -58,9 +59,9 @@ def remove_partial(folder: Path) -> None:
         file.unlink()
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a new name in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Make a file's content, or the names in a folder, survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kd_rag.cli import add_config_arguments
+from kd_rag.durable import write_whole
 
 if TYPE_CHECKING:
     from kb_builder.benchmark import Benchmark
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     }
     print(_table(result))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(args.out, [f"{json.dumps(result, indent=1, ensure_ascii=False)}\n".encode()])
 
 
 def _encoded(benchmark: Benchmark, config: Config) -> KnowledgeBase:

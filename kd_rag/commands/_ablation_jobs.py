@@ -40,9 +40,7 @@ def check_unchanged(jobs: Sequence[Job], out: Path) -> None:
                     f"variant {job.variant!r}: {key} is {now!r}, but {out / 'runs' / job.name} was begun with "
                     f"{before!r}; choose another --out, or delete {path} and the run folder"
                 )
-        partial = path.with_name(f".{path.name}.partial")
-        configuration.save(job.config, partial)
-        partial.replace(path)
+        configuration.save(job.config, path)
 
 
 def make_all(jobs: Sequence[Job], out: Path, split: str, at_once: int) -> dict[str, str | None]:

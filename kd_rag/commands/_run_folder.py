@@ -17,6 +17,7 @@ from typing import Any
 
 from kd_rag import config as configuration
 from kd_rag.config import Config
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError, Record
 
 _PACKAGES = (
@@ -98,9 +99,7 @@ def check_unchanged(config: Config, path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, [f"{json.dumps(value, ensure_ascii=False, indent=1)}\n".encode()])
 
 
 def data_facts(files: Mapping[str, Path], train: Sequence[Record]) -> dict[str, Any]:

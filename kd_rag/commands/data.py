@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError, Record, TextLine
 
 _BAR_WIDTH = 40
@@ -122,8 +123,7 @@ def _convert(source: Path, out: Path) -> None:
     folder = Path(os.path.realpath(out.parent))
     records = read_records(source)
     lines = [json.dumps(_as_contract(record, folder), ensure_ascii=False) + "\n" for record in records]
-    folder.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(lines), encoding="utf-8", newline="\n")
+    write_whole(out, (line.encode() for line in lines))
     print(f"{out}: {len(records)} records with {_pictures(records)} pictures")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_rag.config import AugmentConfig
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError, Record
 
 Manifest = list[tuple[int, int]]
@@ -65,7 +66,7 @@ def _views(record: Record, config: AugmentConfig, metrics: Mapping[str, Any] | N
 def write_manifest(path: Path, manifest: Manifest, records: Sequence[Record]) -> None:
     """Write a line `{"id", "view"}` for each entry."""
     lines = (json.dumps({"id": records[i].id, "view": view}, ensure_ascii=False) + "\n" for i, view in manifest)
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    write_whole(path, (line.encode() for line in lines))
 
 
 def read_manifest(path: Path, records: Sequence[Record]) -> Manifest:

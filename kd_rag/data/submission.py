@@ -9,11 +9,13 @@ Source: the challenge's rules (Tianchi 532277) ask for the test records with a c
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kd_rag.data._formats_json import read_text, split_items
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError
 
 COLUMN = "predict"
@@ -36,14 +38,13 @@ def challenge_rows(path: Path) -> list[dict[str, Any]]:
 def write_submission(path: Path, rows: list[dict[str, Any]], labels: Mapping[str, str]) -> None:
     """Write the rows whose id has a label; `path` appears only once it is complete."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, COLUMN])
-        seen: set[str] = set()
-        for row in rows:
-            identity = str(row.get("id"))
-            if identity in labels and identity not in seen:  # a second one of that id was rejected
-                seen.add(identity)
-                writer.writerow([*(row.get(column) for column in columns), labels[identity]])
-    partial.replace(path)
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow([*columns, COLUMN])
+    seen: set[str] = set()
+    for row in rows:
+        identity = str(row.get("id"))
+        if identity in labels and identity not in seen:  # a second one of that id was rejected
+            seen.add(identity)
+            writer.writerow([*(row.get(column) for column in columns), labels[identity]])
+    write_whole(path, [table.getvalue().encode("utf-8-sig")])

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from kd_rag.durable import write_whole
 from kd_rag.evaluation import tables
 from kd_rag.evaluation.comparison import Comparison, compare
 from kd_rag.evaluation.curves import by_epoch, ordered
@@ -38,9 +39,10 @@ def write_tables(variants: Sequence[Variant], base: str, epochs: Sequence[float]
     blocks = ["# Ablation", "## Scores", scores, ABLATION_LEGEND, "## By epoch", table(epoch_table(variants, epochs))]
     blocks += [ABLATION_EPOCHS_LEGEND, "## Compared with the base", table(tables.comparison_table(compared)), legend]
     blocks += ["## Failed", table(failures)]
-    _replace(out / "ablation.html", study_page(variants, base, compared, epoch_table(variants, epochs), failures))
-    _replace(out / "ablation.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
-    _replace(out / "ablation.md", "\n\n".join(blocks) + "\n")
+    page = study_page(variants, base, compared, epoch_table(variants, epochs), failures)
+    texts = {"html": page, "json": json.dumps(found, ensure_ascii=False, indent=1) + "\n"}
+    for suffix, text in {**texts, "md": "\n\n".join(blocks) + "\n"}.items():
+        write_whole(out / f"ablation.{suffix}", [text.encode()])
     return scores
 
 
@@ -96,9 +98,3 @@ def _mean_and_spread(values: Sequence[float]) -> str:
     if not values:
         return ABSENT
     return f"{fmean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kd_rag.durable import write_whole
 from kd_rag.evaluation.predictions import Prediction, as_line, read_predictions
 from kd_rag.types import InputError
 
@@ -30,10 +31,7 @@ class Journal:
         """
         beside = path.with_name(path.name + ".source.json")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = beside.with_name(beside.name + ".partial")
-            partial.write_text(json.dumps(source, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            partial.replace(beside)
+            write_whole(beside, [f"{json.dumps(source, ensure_ascii=False, indent=1)}\n".encode()])
             path.touch()
             return cls(path, [])
         if not beside.is_file():

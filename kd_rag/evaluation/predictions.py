@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError
 
 
@@ -47,11 +48,7 @@ _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write one JSON object a line; `path` appears only once it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        for prediction in predictions:
-            file.write(as_line(prediction))
-    partial.replace(path)
+    write_whole(path, (as_line(prediction).encode() for prediction in predictions))
 
 
 def as_line(prediction: Prediction) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kd_rag.durable import write_whole
 from kd_rag.evaluation import tables
 from kd_rag.evaluation.curves import by_epoch
 from kd_rag.evaluation.distillation import kept_table
@@ -35,9 +36,8 @@ def write_report(runs: Sequence[Path], out: Path) -> str:
     found = find([read_run(folder) for folder in runs])
     scores = tables.score_table(found.scored)
     written = dict(zip(PAGES, (_markdown(found, scores), report_page(found)), strict=True))
-    out.mkdir(parents=True, exist_ok=True)
     for page, text in written.items():
-        (out / page).write_text(text, encoding="utf-8")
+        write_whole(out / page, [text.encode()])
     return _aligned(scores)
 
 

@@ -1,7 +1,7 @@
 """Texts read from pictures, kept on disk: one small JSON file for each picture, engine and set of options.
 
-In and out: lines of text. A file is written beside its place and moved there, so processes may share the folder and a
-killed one leaves no half entry. 'No text' is an entry too.
+In and out: lines of text. A file is whole or not there, so processes may share the folder and a killed one leaves no
+half entry. 'No text' is an entry too.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import hashlib
 import inspect
 import json
 import logging
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kd_rag import registry
+from kd_rag.durable import write_whole
 from kd_rag.types import InputError, TextLine
 
 _log = logging.getLogger(__name__)
@@ -59,14 +59,10 @@ class TextCache:
             return None
 
     def save(self, key: str, lines: tuple[TextLine, ...]) -> None:
-        """Write an entry at once and whole."""
+        """Write an entry at once and whole; raise InputError when the disk takes no more."""
         kept = [{"text": line.text, "confidence": line.confidence, "box": line.box} for line in lines]
         entry = {"engine": self._engine, "lines": kept}
-        file = self._file(key)
-        file.parent.mkdir(exist_ok=True)
-        part = file.with_suffix(f".{uuid.uuid4().hex}.part")
-        part.write_text(json.dumps(entry, ensure_ascii=False), encoding="utf-8")
-        part.replace(file)
+        write_whole(self._file(key), [json.dumps(entry, ensure_ascii=False).encode()])
 
     def _file(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.json"

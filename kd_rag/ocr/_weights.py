@@ -6,7 +6,6 @@ an empty file when it fails, so a machine without network would wait for ever, o
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 
+from kd_rag.durable import file_digest
 from kd_rag.types import InputError
 
 _TIMEOUT_SECONDS = 30
@@ -42,12 +42,6 @@ def published_files(addresses: Mapping[str, str]) -> dict[str, Path]:
     return files
 
 
-def file_digest(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _file_name(address: str) -> str:
     """Return `fast_base-688a8b34.pt` of `https://…/models?id=v0.8.1/fast_base-688a8b34.pt&src=0`."""
     return address.rpartition("/")[2].partition("&")[0]
@@ -55,7 +49,7 @@ def _file_name(address: str) -> str:
 
 def _is_whole(file: Path) -> bool:
     """Whether the file is there and its SHA-256 begins with the digits that end its name."""
-    return file.is_file() and file_digest(file).startswith(file.stem.rpartition("-")[2])
+    return (file_digest(file) or "").startswith(file.stem.rpartition("-")[2])
 
 
 def _download(address: str, file: Path) -> None:

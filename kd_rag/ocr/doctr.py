@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kd_rag.durable import file_digest
 from kd_rag.ocr._reading_order import in_reading_order
-from kd_rag.ocr._weights import file_digest, published_files
+from kd_rag.ocr._weights import published_files
 from kd_rag.types import InputError, TextLine
 
 _PARTS = ("detection", "recognition")
@@ -43,10 +44,11 @@ class DocTr:
             raise InputError(f"ocr.min_confidence: is a number from 0 to 1, found {min_confidence}")
         given = zip(_PARTS, (detection_weights, recognition_weights), strict=True)
         self._weights = {part: Path(file).expanduser() for part, file in given if file is not None}
+        digests = []
         for part, file in self._weights.items():
-            if not file.is_file():
+            if (digest := file_digest(file)) is None:
                 raise InputError(f"ocr.{part}_weights: there is no file {file}")
-        digests = [file_digest(file)[:16] for file in self._weights.values()]
+            digests.append(digest[:16])
         self.version = " ".join(["python-doctr", version("python-doctr"), *digests])
         self._architectures = dict(zip(_PARTS, (detection, recognition), strict=True))
         self._min_confidence = min_confidence

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_rag import registry
-from kd_rag.durable import write_whole
+from kd_rag.durable import file_digest, write_whole
 from kd_rag.knowledge.store import KnowledgeBase
 from kd_rag.retrievers import Retriever
 from kd_rag.types import InputError, Passage, Query, Retrieved
@@ -106,15 +106,11 @@ def _read(file: Path) -> dict[str, Answer]:
 
 def _key(query: Query) -> str:
     """Return a hash of all that an answer depends on; pictures count by their bytes."""
-    pictures = [_file_digest(path) for path in query.pictures]
-    return _digest([query.text, pictures, query.record_id, query.record_text])
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    pictures = {path: file_digest(path) for path in query.pictures}
+    for path, digest in pictures.items():
+        if digest is None:
+            raise InputError(f"{path}: there is no such picture, or it cannot be read")
+    return _digest([query.text, list(pictures.values()), query.record_id, query.record_text])
 
 
 def _contents(value: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning as L  # noqa: N812 (the library's own convention)
 
+from kd_rag.durable import write_whole
 from kd_rag.training.checkpoints import FolderCheckpoints, link
 from kd_rag.training.module import Distiller
 
@@ -28,9 +29,7 @@ class EvaluationLog(L.Callback):
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last one
             kept = [line for line in whole if json.loads(line)["step"] <= trainer.global_step]
-            partial = self.path.with_name(f".{self.path.name}.partial")
-            partial.write_text("".join(kept), encoding="utf-8")
-            partial.replace(self.path)
+            write_whole(self.path, [line.encode() for line in kept])
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Write the evaluation that has just ended."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from safetensors.torch import load_file, save_file
 
+from kd_rag.durable import flush
 from kd_rag.types import InputError
 
 _FILES = ("weights.safetensors", "trainer.pt")
@@ -39,10 +39,10 @@ class FolderCheckpoints(CheckpointIO):
         manifest = {name: _identity(partial / name) for name in _FILES}
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
         for name in (*_FILES, "manifest.json", "."):
-            _flush(partial / name)
+            flush(partial / name)
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
-        _flush(folder.parent)
+        flush(folder.parent)
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read a folder back, having checked that it is what was written."""
@@ -80,18 +80,9 @@ def link(target: Path, name: str) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.name)
     fresh.replace(target.parent / name)
-    _flush(target.parent)
+    flush(target.parent)
 
 
 def _identity(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _flush(path: Path) -> None:
-    """Ask the system to put a file or folder on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
