@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
     sample.add_argument("--out", type=Path, required=True, metavar="DIR")
     sample.add_argument("--seed", type=int, default=0, help="another seed draws another shop (default 0)")
+    sample.add_argument("--reasons", action="store_true", help="say in each record why it has its label")
     for action in (check, stats, convert, sample):
         # SUPPRESS, or the action's default would overwrite a --verbose that stands before it.
         action.add_argument(
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     elif args.action == "convert":
         _convert(args.file, args.out)
     else:
-        _sample(args.out, args.seed)
+        _sample(args.out, args.seed, args.reasons)
 
 
 def _check(files: Sequence[Path]) -> None:
@@ -148,10 +149,10 @@ def _as_line(line: TextLine) -> dict[str, Any]:
     return {"text": line.text, "confidence": line.confidence, "box": line.box}
 
 
-def _sample(out: Path, seed: int) -> None:
+def _sample(out: Path, seed: int, reasoned: bool) -> None:
     from kd_rag.data.sample import write_sample
 
-    write_sample(out, seed)
+    write_sample(out, seed, reasoned=reasoned)
     print(f"{out}: sample written with seed {seed}")
 
 

@@ -89,7 +89,7 @@ _SLOTS = {
     "day": ("Monday", "Tuesday", "Friday", "Sunday"),
     "number": ("160", "172", "185"),
 }
-_GREETINGS = ("Hello", "Hi there", "Good morning")
+GREETINGS = ("Hello", "Hi there", "Good morning")
 _WELCOMES = ("", "Hello, how may I help?", "Welcome to our shop.")
 _REPLIES = ("", "One moment please.", "Let me look.")
 _ASKED_NUMBER = "May I have your customer number?"
@@ -136,7 +136,7 @@ def _told_by_picture(rng: random.Random, text: str) -> list[Draft]:
 def _around(rng: random.Random, text: str) -> tuple[Turn, ...]:
     """Put the customer's `text` among the small talk of one to four turns."""
     said = (Turn("user", text),)
-    greeting = (Turn("user", rng.choice(_GREETINGS)), Turn("agent", rng.choice(_WELCOMES)))
+    greeting = (Turn("user", rng.choice(GREETINGS)), Turn("agent", rng.choice(_WELCOMES)))
     reply = (Turn("agent", rng.choice(_REPLIES)),)
     number = (Turn("agent", _ASKED_NUMBER), Turn("user", f"It is {rng.randint(10000, 99999)}."))
     return rng.choice((said, greeting + said, said + reply, greeting + said + reply, said + number))

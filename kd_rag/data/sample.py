@@ -16,6 +16,7 @@ Where the dialogue cannot tell, records come in sets that differ in nothing but 
 products with different faults, the same words with a whole and with a cracked item, the same page with other key
 words. Product names are invented, and none occurs in two records. `metadata.product` names the product of a
 `passage` record (the passages about it carry the same key), `metadata.printed` holds the lines on an `ocr` page.
+Records have `reasons` where they are asked for.
 """
 
 from __future__ import annotations
@@ -32,23 +33,28 @@ from kd_rag.data._sample_drafts import Draft
 from kd_rag.data._sample_knowledge import shop_passages
 from kd_rag.data._sample_pictures import save_picture
 from kd_rag.data._sample_products import describe, draw_product_sets
+from kd_rag.data._sample_reasons import reasons
 from kd_rag.data._sample_scenes import SCENES, draw_scenes
 from kd_rag.types import InputError, Passage
 
 RECORDS_PER_LABEL = {"train": 14, "valid": 2, "test": 4}
 
 
-def write_sample(out: Path, seed: int) -> None:
+def write_sample(out: Path, seed: int, *, reasoned: bool = False) -> None:
     """Write the sample that `seed` draws into the folder `out`; the same seed gives the same bytes.
 
-    Raises InputError if `out` exists and is not an empty folder.
+    `reasoned` adds to each record why it has its label, and changes nothing else. Raises InputError if `out` exists and
+    is not an empty folder.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"{out}: exists and is not an empty folder; name a new folder for the sample")
     (out / "images").mkdir(parents=True)
     splits, passages = _draw(seed)
     for split, drafts in splits.items():
-        _write_lines(out / f"{split}.jsonl", (_row(split, i, draft) for i, draft in enumerate(drafts)))
+        rows = [_row(split, i, draft) for i, draft in enumerate(drafts)]
+        if reasoned:
+            rows = [{**row, "reasons": reasons(draft)} for row, draft in zip(rows, drafts, strict=True)]
+        _write_lines(out / f"{split}.jsonl", rows)
         for i, draft in enumerate(drafts):
             for sketch, image in zip(draft.sketches, _image_paths(split, i, draft), strict=True):
                 save_picture(sketch, out / image)

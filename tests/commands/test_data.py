@@ -178,12 +178,13 @@ class TestConvert:
         assert source.read_bytes() == before
 
 
-def test_sample_passes_folder_and_seed(tmp_path, monkeypatch):
+def test_sample_passes_folder_seed_and_reasons(tmp_path, monkeypatch):
     called = []
-    fake = SimpleNamespace(write_sample=lambda out, seed: called.append((out, seed)))
+    fake = SimpleNamespace(write_sample=lambda out, seed, **options: called.append((out, seed, options)))
     monkeypatch.setitem(sys.modules, "kd_rag.data.sample", fake)
     assert run("sample", "--out", tmp_path / "shop", "--seed", 7) == 0
-    assert called == [(tmp_path / "shop", 7)]
+    assert run("sample", "--out", tmp_path / "shop", "--reasons") == 0
+    assert called == [(tmp_path / "shop", 7, {"reasoned": False}), (tmp_path / "shop", 0, {"reasoned": True})]
 
 
 def test_verbose_is_understood_behind_the_action(tmp_path, capsys):

@@ -7,6 +7,7 @@ differs in that part only, an oracle that sees another part must be at chance.
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,3 +251,29 @@ def test_a_dense_retriever_finds_the_named_product_first(folder):
     first = (encoder.encode(queries, normalize_embeddings=True) @ stored.T).argmax(axis=1)
     found = [passages[i]["metadata"].get("product") for i in first]
     assert np.mean([name == r["metadata"]["product"] for name, r in zip(found, records, strict=True)]) >= 0.95
+
+
+def test_reasons_are_all_that_a_sample_with_reasons_has_more(folder, tmp_path):
+    """Else what reasons are worth could not be told from what another sample is worth."""
+    write_sample(tmp_path / "reasoned", seed=0, reasoned=True)
+    theirs, ours = contents(tmp_path / "reasoned"), contents(folder)
+    assert {path for path in ours if theirs[path] != ours[path]} == {Path(f"{split}.jsonl") for split in SPLITS}
+    for split in SPLITS:
+        reasoned = rows(tmp_path / "reasoned" / f"{split}.jsonl")
+        assert all(row.pop("reasons") for row in reasoned)
+        assert reasoned == rows(folder / f"{split}.jsonl")
+
+
+def test_reasons_name_the_turn_that_asks_and_tell_every_label(folder, tmp_path):
+    """Reasons that two labels share would make the label a guess."""
+    write_sample(tmp_path / "reasoned", seed=0, reasoned=True)
+    told = {}
+    for record in read_records(tmp_path / "reasoned" / "train.jsonl"):
+        lines = record.reasons.split("\n")
+        assert [line[:3] for line in lines] == [f"{number}. " for number in range(1, len(lines) + 1)]
+        if found := re.match(r"1\. Turn (\d) ", record.reasons):
+            turn = record.turns[int(found[1]) - 1]
+            assert turn.role == "user"
+            assert len(turn.text) > len("Good morning")
+        told.setdefault(re.sub(r"Turn \d", "Turn", record.reasons), set()).add((record.task, record.label))
+    assert all(len(labels) == 1 for labels in told.values())
