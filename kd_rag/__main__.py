@@ -6,7 +6,7 @@ import sys
 
 from kd_rag.cli import main
 
-_NAMES = ("fit", "distill", "evaluate", "predict", "export", "ablate", "report", "app", "data", "options")
+_NAMES = ("fit", "distill", "evaluate", "predict", "reason", "export", "ablate", "report", "app", "data", "options")
 COMMANDS = {name: f"kd_rag.commands.{name}" for name in _NAMES}
 
 if __name__ == "__main__":

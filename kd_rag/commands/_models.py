@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kd_rag import config as configuration
 from kd_rag import registry
 from kd_rag.config import Config
@@ -76,6 +78,11 @@ def model_identity(path: str, config: Config, **changes: Any) -> dict[str, str]:
         digest = hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
         identity = {**identity, "path": path, "trained": digest}
     return identity
+
+
+def device_of(config: Config) -> torch.device:
+    """Return where a network runs that no trainer moves."""
+    return torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
 
 
 def picture_store(config: Config) -> TensorStore:

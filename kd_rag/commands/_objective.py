@@ -7,10 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
-
 from kd_rag import registry
-from kd_rag.commands._models import model_identity, open_model, open_processor
+from kd_rag.commands._models import device_of, model_identity, open_model, open_processor
 from kd_rag.config import Config, DistillConfig
 from kd_rag.data.balance import label_weights
 from kd_rag.losses.cross_entropy import CrossEntropy
@@ -93,7 +91,7 @@ def build_teacher(config: Config, model: VisionLanguageModel, trees: Mapping[str
         trees=trees,
         temperature=config.distill.temperature,
         cache_dir=Path(config.cache_dir).expanduser() / "teachers",
-        device=torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu"),
+        device=device_of(config),
     )
     teacher: Teacher = registry.build("teachers", config.teacher, source)
     return teacher

@@ -29,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the predictions; return 3 where records were rejected."""
-    from kd_rag.commands._prediction import Predictor, predict_file
+    from kd_rag.commands._prediction import Predictor
     from kd_rag.commands._source import open_source
+    from kd_rag.commands._windows import write_lines
     from kd_rag.data.submission import challenge_rows, write_submission
     from kd_rag.evaluation.predictions import read_predictions
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     rows = challenge_rows(args.input) if args.format == "mdsirc" else []
     lines = args.out.with_name(args.out.name + ".jsonl") if args.format == "mdsirc" else args.out
     rejects = args.out.with_name(args.out.name + ".rejected.jsonl")
-    written, rejected = predict_file(Predictor.of(source), args.input, lines, rejects, strict=args.strict)
+    written, rejected = write_lines(Predictor.of(source), args.input, lines, rejects, strict=args.strict)
     if args.format == "mdsirc":
         write_submission(args.out, rows, {p.id: p.predicted for p in read_predictions(lines)})
     print(f"{args.out}: {written} records")

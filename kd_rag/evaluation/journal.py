@@ -1,31 +1,30 @@
-"""A file of predictions that grows line by line and outlives a kill.
+"""A file of lines about records that grows line by line and outlives a kill.
 
 Beside `FILE` stands `FILE.source.json`, which says what the lines were made of: a file of another input, model or
-configuration is never continued. In: predictions in input order. Out: the lines, each record once.
+configuration is never continued. In: lines in input order. Out: the file, each record once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kd_rag.durable import write_whole
-from kd_rag.evaluation.predictions import Prediction, as_line, read_predictions
 from kd_rag.types import InputError
 
 
 class Journal:
-    """Predictions in the file `path`; `finished` are the ids that were there when it was opened."""
+    """Lines in the file `path`; `finished` are the ids of the records whose lines were there when it was opened."""
 
-    def __init__(self, path: Path, finished: list[str]) -> None:
+    def __init__(self, path: Path, finished: set[str]) -> None:
         self.path = path
         self.finished = finished
 
     @classmethod
-    def open(cls, path: Path, source: Mapping[str, Any]) -> Journal:
-        """Begin a file, or continue one whose `source` (JSON values) is the same.
+    def open(cls, path: Path, source: Mapping[str, Any], ids: Callable[[Path], list[str]]) -> Journal:
+        """Begin a file, or continue one whose `source` (JSON values) is the same; `ids` reads those of a whole file.
 
         A half-written last line is cut. Raises InputError naming the part of `source` that differs.
         """
@@ -33,7 +32,7 @@ class Journal:
         if not path.exists():
             write_whole(beside, [f"{json.dumps(source, ensure_ascii=False, indent=1)}\n".encode()])
             path.touch()
-            return cls(path, [])
+            return cls(path, set())
         if not beside.is_file():
             raise InputError(
                 f"{path}: exists, and {beside.name}, which says what it was made of, does not; move it away"
@@ -48,9 +47,9 @@ class Journal:
                 )
         with path.open("rb+") as file:
             file.truncate(file.read().rfind(b"\n") + 1)
-        return cls(path, [prediction.id for prediction in read_predictions(path)])
+        return cls(path, set(ids(path)))
 
-    def append(self, predictions: Iterable[Prediction]) -> None:
+    def append(self, lines: Iterable[str]) -> None:
         """Write complete lines behind the others."""
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write("".join(map(as_line, predictions)))
+            file.writelines(lines)

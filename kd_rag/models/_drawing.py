@@ -57,12 +57,12 @@ def greedy_answers(
 def _said(
     network: Any, processor: Processor, head_rows: int, prompts: Inputs, max_tokens: int, **choice: Any
 ) -> Int[Tensor, "batch answer"]:
+    pictures = {"pixel_values": prompts.pixel_values, "image_grid_thw": prompts.image_grid_thw}
     said: Tensor = network.generate(
         input_ids=prompts.input_ids,
         attention_mask=prompts.attention_mask,
         mm_token_type_ids=prompts.mm_token_type_ids,
-        pixel_values=prompts.pixel_values,
-        image_grid_thw=prompts.image_grid_thw,
+        **(pictures if prompts.pixel_values is not None else {}),
         max_new_tokens=max_tokens,
         repetition_penalty=1.0,
         suppress_tokens=_never_said(processor, head_rows),

@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText
 
 from kd_rag.data.submission import write_submission
 from kd_rag.evaluation.journal import Journal
-from kd_rag.evaluation.predictions import Prediction, as_line
+from kd_rag.evaluation.predictions import Prediction, as_line, read_predictions
 from kd_rag.types import InputError
 
 LABELS = ("order_page", "refund")
@@ -22,19 +22,23 @@ def line(name):
     return Prediction(name, "intent", None, "refund", {"order_page": 0.25, "refund": 0.75}, [], "")
 
 
+def ids(path):
+    return [prediction.id for prediction in read_predictions(path)]
+
+
 def test_a_half_written_line_is_cut_and_another_source_refused(tmp_path):
     """Lines of another model below those of this one would be a file that nobody can explain."""
     path = tmp_path / "out.jsonl"
-    Journal.open(path, {"input": "a"}).append([line("1"), line("2")])
+    Journal.open(path, {"input": "a"}, ids).append(map(as_line, [line("1"), line("2")]))
     whole = path.read_bytes()
     for end in range(len(as_line(line("1"))), len(whole)):
         path.write_bytes(whole[:end])
-        journal = Journal.open(path, {"input": "a"})
-        assert journal.finished == ["1"]
-        journal.append([line("2")])
+        journal = Journal.open(path, {"input": "a"}, ids)
+        assert journal.finished == {"1"}
+        journal.append([as_line(line("2"))])
         assert path.read_bytes() == whole
     with pytest.raises(InputError, match="was begun with input 'a', now it is 'b'"):
-        Journal.open(path, {"input": "b"})
+        Journal.open(path, {"input": "b"}, ids)
 
 
 def test_the_challenges_table(tmp_path):

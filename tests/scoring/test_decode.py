@@ -77,6 +77,15 @@ def test_free_answers_equal_a_loop_without_cache(load, collator):
     assert free_texts(model, inputs, 6) == texts
 
 
+def test_a_batch_without_pictures_is_answered(load, collator):
+    """The library runs the vision tower on whatever it is given, even on nothing."""
+    model = load("student")
+    with torch.no_grad():
+        said = model.answer(collator.prompts(EXAMPLES[:1]).inputs, 4)[0].tolist()
+        assert [i for i in said if i != IGNORED] == by_hand(model, collator, EXAMPLES[0], 4)
+        assert model.sample(collator.prompts(EXAMPLES[:1]).inputs, 4, 1.0).shape[0] == 1
+
+
 def test_a_folders_own_settings_do_not_bend_the_answers(load, collator):
     """A penalty on repetition, in the generation settings of some folders, would score another model."""
     model = load("student")
