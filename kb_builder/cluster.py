@@ -8,23 +8,35 @@ processes of this machine alone. No dashboard is started, and no usage is report
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
+from PIL import Image
 
+from kb_builder.readers import Reading
+from kb_builder.readers.pdf import render_scans
+from kd_rag import registry
 from kd_rag.knowledge.embedder import Embedder, load_embedder
 from kd_rag.knowledge.store import TEXTS_AT_ONCE, Encode
-from kd_rag.registry import require
-from kd_rag.types import InputError
+from kd_rag.ocr import Engine, read_pictures
+from kd_rag.types import InputError, TextLine
 
+_PAGES_AT_ONCE = 256
+"""So many rendered pages are on disk, and with Ray, at a time."""
+_PAGES_A_PORTION = 4
 _REASON = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): *(\S.*)$", re.MULTILINE)
 """The line of a worker's traceback that says what was wrong."""
 
@@ -48,6 +60,24 @@ class Cluster:
                 yield [str(text) for text in done["text"]], np.asarray(done["vector"], np.float32)
 
         return encode
+
+    def read_scans(self, files: Sequence[Path], reading: Reading) -> None:
+        """Read the scanned pages of the PDFs among `files` into the cache that `reading` names, which keeps them."""
+        if registry.build("ocr", reading.ocr).version is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            pages = render_scans([file for file in files if file.suffix.lower() == ".pdf"], Path(folder))
+            while window := list(islice(pages, _PAGES_AT_ONCE)):
+                read_pictures(window, reading.ocr, reading.texts_dir, read=self._read)
+                for page in window:
+                    page.unlink()
+
+    def _read(self, component: Mapping[str, Any], paths: Sequence[Path]) -> Iterator[tuple[Path, tuple[TextLine, ...]]]:
+        rows = [{"path": str(path), "content": path.read_bytes()} for path in paths]
+        for done in self._mapped(rows, _Reader, (dict(component),), _PAGES_A_PORTION):
+            for path, lines in zip(done["path"], done["lines"], strict=True):
+                found = (TextLine(line["text"], line["confidence"], tuple(line["box"])) for line in json.loads(lines))
+                yield Path(path), tuple(found)
 
     def _mapped(
         self, rows: Sequence[Mapping[str, Any]], worker: type, arguments: tuple[Any, ...], rows_at_once: int
@@ -98,11 +128,28 @@ class _Encoder:
         return {"text": texts, "vector": self._embedder.encode_texts(texts)}
 
 
+class _Reader:
+    """A worker with an OCR engine of its own."""
+
+    def __init__(self, component: Mapping[str, Any]) -> None:
+        self._component = component
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine: Engine = registry.build("ocr", self._component)
+        return engine
+
+    def __call__(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+        pictures = (Image.open(BytesIO(content)).convert("RGB") for content in batch["content"])
+        lines = [[asdict(line) for line in self._engine.read(picture)] for picture in pictures]
+        return {"path": batch["path"], "lines": [json.dumps(found) for found in lines]}
+
+
 def require_ray() -> Any:
     """Import Ray with its usage reports and notes off; raise InputError when the extra is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    return require("ray", "ray")
+    return registry.require("ray", "ray")
 
 
 @contextmanager

@@ -16,24 +16,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kd_rag.cli import add_config_arguments
 from kd_rag.types import InputError
-
-if TYPE_CHECKING:
-    from kd_rag.config import KnowledgeConfig
-    from kd_rag.knowledge.embedder import Embedder
-    from kd_rag.knowledge.store import Changes
-    from kd_rag.types import Passage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="files or folders to read")
     parser.add_argument("--prune", action="store_true", help="delete every passage that no SOURCE holds")
-    parser.add_argument("--ray", action="store_true", help="encode on the cluster of RAY_ADDRESS, or on all cores")
+    parser.add_argument("--ray", action="store_true", help="encode and read scans on the cluster of RAY_ADDRESS")
     add_config_arguments(parser)
 
 
@@ -44,10 +38,9 @@ def run(args: argparse.Namespace) -> None:
     sources, overrides = split_sources([*args.sources, *args.overrides])
     config = configuration.load(args.config, overrides, families=["retrievers", "ocr"])
     if args.ray:
-        from kb_builder.cluster import require_ray
-
-        require_ray()
+        from kb_builder.cluster import connected
     from kb_builder.commands._location import knowledge_path
+    from kb_builder.ingest import ingest
     from kb_builder.readers import Reading
     from kb_builder.sources import find_files, read_passages
     from kd_rag.knowledge.embedder import load_embedder
@@ -57,28 +50,24 @@ def run(args: argparse.Namespace) -> None:
     files, skipped = find_files(sources)
     for file in skipped:
         print(f"skipped {file}: not a file that ingest reads")
-    passages = read_passages(files, reading)  # first: a fault in a file is told before the encoder is loaded
-    embedder = load_embedder(settings.embedder)
-    print(f"{'embedder':<11}{embedder.fingerprint} on {embedder.model.device}")
-    changes = _ingest(passages, path, embedder, settings, args)
+    with connected() if args.ray else nullcontext() as cluster:
+        if cluster:
+            cluster.read_scans(files, reading)
+        passages = read_passages(files, reading)  # first: a fault in a file is told before the encoder is loaded
+        embedder = load_embedder(settings.embedder)
+        print(f"{'embedder':<11}{embedder.fingerprint} on {embedder.model.device}")
+        changes = ingest(
+            passages,
+            path,
+            embedder,
+            overlap_tokens=settings.overlap_tokens,
+            prune=args.prune,
+            url=settings.url,
+            encode=cluster.encoder(settings.embedder, embedder.fingerprint) if cluster else None,
+        )
     for name, value in dataclasses.asdict(changes).items():
         print(f"{name:<11}{value}")
     print(f"{'path':<11}{path}")
-
-
-def _ingest(
-    passages: Sequence[Passage], path: Path, embedder: Embedder, settings: KnowledgeConfig, args: argparse.Namespace
-) -> Changes:
-    from kb_builder.ingest import ingest
-
-    options = {"overlap_tokens": settings.overlap_tokens, "prune": args.prune, "url": settings.url}
-    if not args.ray:
-        return ingest(passages, path, embedder, **options)
-    from kb_builder.cluster import connected
-
-    with connected() as cluster:
-        encode = cluster.encoder(settings.embedder, embedder.fingerprint)
-        return ingest(passages, path, embedder, **options, encode=encode)
 
 
 def split_sources(words: Sequence[str]) -> tuple[list[Path], list[str]]:

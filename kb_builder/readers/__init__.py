@@ -39,6 +39,11 @@ class Reading:
     ocr: Mapping[str, Any] = field(default_factory=lambda: {"name": "none"})
     cache_dir: Path = Path("~/.cache/kd_rag")
 
+    @property
+    def texts_dir(self) -> Path:
+        """Where the texts of scanned pages are kept."""
+        return self.cache_dir.expanduser() / "ocr"
+
 
 def text_of(path: Path) -> str:
     """Return the text of a UTF-8 file with `\\n` as its line ends."""

@@ -8,7 +8,8 @@ the lines worth showing.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,7 +23,7 @@ from kd_rag.ocr._pool import read_all
 from kd_rag.ocr._views import ViewReader
 from kd_rag.types import InputError, Record, TextLine
 
-__all__ = ["Engine", "ViewReader", "denoise", "kept_lines", "read_pictures", "read_records"]
+__all__ = ["Engine", "ReadAll", "ViewReader", "denoise", "kept_lines", "read_pictures", "read_records"]
 
 
 class Engine(Protocol):
@@ -34,6 +35,10 @@ class Engine(Protocol):
     def read(self, picture: Image.Image) -> tuple[TextLine, ...]:
         """Return the lines of an RGB picture: rows from the top, each from left to right."""
         ...
+
+
+ReadAll = Callable[[Mapping[str, Any], Sequence[Path]], Iterator[tuple[Path, tuple[TextLine, ...]]]]
+"""`read(component, paths)` yields each path with its lines, in whatever order they are done."""
 
 
 @runtime_checkable
@@ -57,13 +62,17 @@ def read_records(
 
 
 def read_pictures(
-    paths: Sequence[Path], component: Mapping[str, Any], cache_dir: Path, processes: int | None = None
+    paths: Sequence[Path],
+    component: Mapping[str, Any],
+    cache_dir: Path,
+    processes: int | None = None,
+    read: ReadAll | None = None,
 ) -> dict[Path, tuple[TextLine, ...]]:
     """Return the lines of each picture, from the cache where it has them.
 
     `component` is `{"name": engine, **options}`; `processes` is the size of the pool that reads the missing ones
-    (None: one a core). A text is kept in `cache_dir` as soon as it is read, so a run that is killed loses nothing.
-    Raises InputError naming a file that is no picture.
+    (None: one a core), or `read` reads them elsewhere. A text is kept in `cache_dir` as soon as it is read, so a run
+    that is killed loses nothing. Raises InputError naming a file that is no picture.
     """
     engine: Engine = registry.build("ocr", component)
     if engine.version is None:
@@ -73,7 +82,8 @@ def read_pictures(
     texts = {key: lines for key in keys.values() if (lines := cache.load(key)) is not None}
     missing = {key: path for path, key in keys.items() if key not in texts}  # one path for equal files
     if missing:
-        done = read_all(component, list(missing.values()), processes or os.cpu_count() or 1)
+        read = read or partial(read_all, processes=processes or os.cpu_count() or 1)
+        done = read(component, list(missing.values()))
         for path, lines in tqdm(done, f"reading text ({component['name']})", len(missing), unit="picture"):
             cache.save(keys[path], lines)
             texts[keys[path]] = lines

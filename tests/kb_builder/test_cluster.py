@@ -14,11 +14,14 @@ import pytest
 from kb_builder import cluster
 from kb_builder.__main__ import COMMANDS
 from kb_builder.chunking import Chunker
+from kb_builder.readers import Reading
+from kb_builder.sources import read_passages
 from kd_rag.cli import main
 from kd_rag.config import KnowledgeConfig
 from kd_rag.knowledge.embedder import load_embedder
 from kd_rag.knowledge.store import TEXTS_AT_ONCE, KnowledgeBase, add_passages
 from kd_rag.types import InputError, Passage
+from tests.kb_builder.documents import save_scan
 from tests.knowledge.doubles import make_passages, save_table, word_embedder
 
 WORDS = ("red", "blue", "coat", "query")
@@ -50,22 +53,32 @@ def first_portion(embedder):
 
 @pytest.mark.slow
 def test_ray_finishes_what_was_begun_without_it_and_the_knowledge_base_is_the_same(tmp_path, scratch):
-    model = save_table(tmp_path / "table")
-    embedder, passages = load_embedder(model), coats(1100)
+    """Texts and scanned pages alike; workers finish in any order, and vectors move by what a batch's width moves."""
+    model, sources, log = save_table(tmp_path / "table"), tmp_path / "sources", tmp_path / "log"
+    sources.mkdir()
+    log.mkdir()
+    for name in ("one", "two"):
+        save_scan(sources / f"{name}.pdf", f"scan {name}")
+    engine = {"name": "tests.ocr.stub_engine:SizeReader", "log": str(log)}
+    scans = read_passages(sorted(sources.iterdir()), Reading(ocr=engine, cache_dir=tmp_path / "cache"))
+    embedder, passages = load_embedder(model), [*scans, *coats(1100)]
     chunker = str(Chunker(embedder, KnowledgeConfig.overlap_tokens))
     whole = add_passages(tmp_path / "whole", embedder, passages, chunker=chunker)
     with pytest.raises(KeyboardInterrupt):
         add_passages(tmp_path / "kb", embedder, passages, chunker=chunker, encode=first_portion(embedder))
-    source = tmp_path / "coats.jsonl"
-    source.write_text("\n".join(json.dumps({"id": p.id, "kind": p.kind, "text": p.text}) for p in passages))
+    rows = ({"id": p.id, "kind": p.kind, "text": p.text} for p in passages[len(scans) :])
+    (sources / "coats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "ray-log").mkdir()
 
     machine = {"RAY_ADDRESS": "local", "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}', "RAY_TMPDIR": scratch}
-    settings = [f"knowledge.path={tmp_path / 'kb'}", f"knowledge.embedder={model}"]
-    command = [sys.executable, "-m", "kb_builder", "ingest", str(source), "--ray", *settings]
+    settings = [f"knowledge.path={tmp_path / 'kb'}", f"knowledge.embedder={model}", f"cache_dir={tmp_path / 'other'}"]
+    settings += [f"ocr.name={engine['name']}", f"ocr.log={tmp_path / 'ray-log'}"]
+    command = [sys.executable, "-m", "kb_builder", "ingest", str(sources), "--ray", *settings]
     done = subprocess.run(command, env={**os.environ, **machine}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
-    assert (told["encoded"], told["snapshot"]) == (str(1100 - TEXTS_AT_ONCE), whole.snapshot)
+    assert (told["encoded"], told["snapshot"]) == (str(whole.encoded - TEXTS_AT_ONCE), whole.snapshot)
+    assert len(list((tmp_path / "ray-log").iterdir())) == 2, "each page is read once, by a worker"
     one, other = (KnowledgeBase.open(tmp_path / name, embedder) for name in ("whole", "kb"))
     assert one.passages == other.passages
     np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-6)
@@ -106,7 +119,8 @@ def test_vectors_that_come_in_any_order_belong_to_their_texts(tmp_path):
 
 def test_without_the_extra_it_is_named_before_anything_is_read(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert main("kb", COMMANDS, ["ingest", "absent.jsonl", "--ray", f"knowledge.path={tmp_path}"]) == 2
+    (tmp_path / "faq.jsonl").write_text("no JSON")
+    assert main("kb", COMMANDS, ["ingest", str(tmp_path), "--ray", f"knowledge.path={tmp_path / 'kb'}"]) == 2
     assert "ray is not installed; install it with: pip install 'kd-rag[ray]'" in capsys.readouterr().err
 
 
