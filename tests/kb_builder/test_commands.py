@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,20 @@ def test_query_prints_what_a_prompt_would_get(run):
     assert "product  coat  Rain coat\n   Keeps the rain out.\n   Red." in out
     assert "post" not in out
     assert "2. " in run("query", "coat", *SET)[1]
+
+
+def test_query_says_where_a_hybrid_score_comes_from(run):
+    """Of 0.8 nobody can tell whether the words or the meaning fit."""
+    run("ingest", "kb.jsonl", *SET)
+    code, out, _ = run("query", "coat", *SET, "retriever.name=hybrid", "retriever.bm25_share=0.25")
+    assert code == 0
+    dense = re.findall(r"^\d\. (\S+)  ", run("query", "coat", *SET, "retriever.name=dense")[1], re.MULTILINE)
+    words = re.findall(r"^\d\. (\S+)  ", run("query", "coat", *SET, "retriever.name=bm25")[1], re.MULTILINE)
+    lines = re.findall(r"^(\d\. .*\))  (\S+)", out, re.MULTILINE)
+    assert lines == [
+        (f"1. 1.0000 (dense {dense[0]}, bm25 {words[0]})", "product"),
+        (f"2. 0.0000 (dense {dense[1]}, bm25 0.0000)", "policy"),
+    ]
 
 
 def test_stats_needs_no_encoder(run, monkeypatch):
