@@ -153,4 +153,6 @@ def _answer(p: Prediction, name: str, index: int, gold: str) -> Markup:
     right = p.predicted == gold
     verdict = tag("span", "right" if right else "wrong", class_=f"verdict {'good' if right else 'bad'}")
     swatch = tag("span", class_=f"swatch {series_class(index)}", aria_hidden="true")
-    return tag("div", tag("p", swatch, tag("b", name), " ", verdict), tag("ul", *rows), class_="answer")
+    steps = [tag("p", line) for line in (p.reasons or "").splitlines()]
+    why = tag("details", tag("summary", "Its reasons"), *steps) if steps else None
+    return tag("div", tag("p", swatch, tag("b", name), " ", verdict), tag("ul", *rows), why, class_="answer")

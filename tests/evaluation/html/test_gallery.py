@@ -69,3 +69,15 @@ def test_what_is_gone_is_told_and_stops_nothing(shop_run, shop, harm, told):
     found = Shelf().look_up(run, run.predictions[0])
     assert found.record is None
     assert told in found.fault
+
+
+def test_what_a_model_said_before_its_label_stands_behind_its_answer(shop_run):
+    """The text of a model is text of outside, which must not become markup."""
+    folder = shop_run("one", {0})
+    path = folder / "predictions-test.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert "Its reasons" not in report_page(find([read_run(folder)]))
+    told = [{**line, "reasons": "1. <b>Asks</b>.\n2. Shows."} for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in told))
+    page = report_page(find([read_run(folder)]))
+    assert page.count("<summary>Its reasons</summary><p>1. &lt;b&gt;Asks&lt;/b&gt;.</p><p>2. Shows.</p>") == 1
