@@ -26,7 +26,6 @@ from benchmarks._models import Pair, folder, with_rows
 from benchmarks._ours import OurStep
 from benchmarks._settings import BATCH_RECORDS, THREADS
 from benchmarks._workload import conversations, draw
-from benchmarks.label_tree import tree_against_generate
 from benchmarks.naive import NaiveStep
 from benchmarks.peers import NAMES, run
 from benchmarks.peers._job import Job
@@ -141,14 +140,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/kd_rag/embedded").expanduser())
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
-    found: dict[str, list[dict[str, Any]]] = {"steps": [], "label_tree": [], "peers": []}
+    found: dict[str, list[dict[str, Any]]] = {"steps": [], "peers": []}
 
     def tell(part: str, rows: list[dict[str, Any]]) -> None:
         found[part] += rows
         print(table(rows), flush=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
-    tell("label_tree", tree_against_generate(args.cache, args.rounds))
     if args.peers:
         tell("peers", against_peers(args.peers, args.cache, args.rounds))
     for pair in PAIRS:
