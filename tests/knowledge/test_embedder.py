@@ -34,13 +34,16 @@ def test_equal_texts_are_encoded_once_and_all_counted_as_done():
     assert sum(done) == 4
 
 
-def test_batches_are_small_and_of_like_length():
-    """One long text in each batch would pad every short one to its length, three times the work."""
-    embedder = word_embedder()
-    embedder.encode_queries(["x" * (1 + i * 13 % 50) for i in range(50)])
-    lengths = [[len(text) for text in batch] for batch in embedder.model.batches]
-    assert [len(batch) for batch in lengths] == [8, 8, 8, 8, 8, 8, 2]
-    assert list(itertools.chain(*lengths)) == sorted(range(1, 51), reverse=True)
+def test_batches_have_like_lengths_and_as_many_tokens():
+    """One long text in each batch would pad every short one to its length, three times the work; and a text of many
+    letters may have few tokens.
+    """
+    embedder = word_embedder(max_tokens=256)
+    embedder.encode_queries([" ".join(["x" * (1 + i % 7 * 9)] * (1 + i * 37 % 300)) for i in range(300)])
+    lengths = [[min(n, 256) for n in embedder.count_tokens(batch)] for batch in embedder.model.batches]
+    assert list(itertools.chain(*lengths)) == sorted((min(n + 2, 256) for n in range(1, 301)), reverse=True)
+    assert all(len(batch) == 512 // batch[0] for batch in lengths[:-1])
+    assert sum(map(sum, lengths)) > 0.95 * sum(len(batch) * batch[0] for batch in lengths), "hardly any padding"
 
 
 def test_threads_share_the_weights_and_give_the_same_vectors_in_the_same_order(save_static, monkeypatch):
