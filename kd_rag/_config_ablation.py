@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kd_rag._config_search import SearchConfig
+
 
 @dataclass
 class VariantConfig:
@@ -52,3 +54,5 @@ class AblationConfig:
     """Add a variant with all parts, and one without each."""
     add_one: bool = False
     """Add a variant with no part, and one with each alone."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """Trials of the base variant with values that a sampler draws, beside the variants."""

@@ -12,18 +12,25 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kd_rag import config as configuration
+from kd_rag.commands._ablation_memory import Places
 from kd_rag.commands._ablation_plan import Job
 from kd_rag.commands._run_folder import MAY_CHANGE
 from kd_rag.types import InputError
+
+INTERRUPTED = 130
+"""The exit code of a command whose state is saved."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at the evaluations of a run that may be stopped."""
 
 
 def check_unchanged(jobs: Sequence[Job], out: Path) -> None:
@@ -43,20 +50,20 @@ def check_unchanged(jobs: Sequence[Job], out: Path) -> None:
         configuration.save(job.config, path)
 
 
-def make_all(jobs: Sequence[Job], out: Path, split: str, at_once: int) -> dict[str, str | None]:
-    """Make every job's run, `at_once` at a time; return, by run name, None or the last line of its error."""
-    for folder in ("runs", "logs"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+def make_all(jobs: Sequence[Job], out: Path, split: str, places: Places) -> dict[str, str | None]:
+    """Make every job's run, as many at a time as there are places; return, by run name, None or why it failed."""
     made: dict[str, Future[str | None]] = {}
 
     def make(job: Job) -> str | None:
         if job.teacher is not None and made[job.teacher].result() is not None:
             return f"its teacher {job.teacher} failed"
-        error = _make(job, out, split, at_once)
+        error = make_run(job, out, split, places)
         print(f"{job.name}: {'done' if error is None else error}", flush=True)
         return error
 
-    pool = ThreadPoolExecutor(at_once)  # teachers are submitted first, so no student can wait for one that never starts
+    pool = ThreadPoolExecutor(
+        places.at_once
+    )  # teachers are submitted first, so no student can wait for one that never starts
     try:
         for job in jobs:
             made[job.name] = pool.submit(make, job)
@@ -65,7 +72,13 @@ def make_all(jobs: Sequence[Job], out: Path, split: str, at_once: int) -> dict[s
         pool.shutdown(cancel_futures=True)
 
 
-def _make(job: Job, out: Path, split: str, at_once: int) -> str | None:
+def make_run(job: Job, out: Path, split: str, places: Places, stop: Callable[[], bool] | None = None) -> str | None:
+    """Make what is missing of a job's run; return None, or the last line of the error.
+
+    `stop`, asked again and again while it trains, ends training in order: the state is saved, and the error says so.
+    """
+    for name in ("runs", "logs"):
+        (out / name).mkdir(parents=True, exist_ok=True)
     folder, log = out / "runs" / job.name, out / "logs" / f"{job.name}.log"
     with _lock(log.with_suffix(".lock")) as lock:
         if not _is_trained(folder):
@@ -73,11 +86,11 @@ def _make(job: Job, out: Path, split: str, at_once: int) -> str | None:
             if not resume:
                 shutil.rmtree(folder, ignore_errors=True)
             words = [job.command, "--config", str(out / "configs" / f"{job.name}.yaml")]
-            error = _kd_rag([*words, f"run.resume={str(resume).lower()}"], log, lock, at_once)
+            error = _kd_rag([*words, f"run.resume={str(resume).lower()}"], log, lock, places, stop)
             if error:
                 return error
         if _read(folder / "metrics.json").get("split") != split:
-            return _kd_rag(["evaluate", "--run", str(folder), "--split", split], log, lock, at_once)
+            return _kd_rag(["evaluate", "--run", str(folder), "--split", split], log, lock, places)
     return None
 
 
@@ -102,22 +115,48 @@ def _lock(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _kd_rag(words: Sequence[str], log: Path, lock: int, at_once: int) -> str | None:
+def _kd_rag(
+    words: Sequence[str], log: Path, lock: int, places: Places, stop: Callable[[], bool] | None = None
+) -> str | None:
     """Run a command with its output in `log`; return None, or the last line of what it printed where it failed."""
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))} if at_once > 1 else {}
+    shared = places.at_once > 1
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // places.at_once))} if shared else {}
     with log.open("ab") as file:
         begin = file.tell()
-        done = subprocess.run(
-            [sys.executable, "-m", "kd_rag", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**threads, **os.environ},
-            pass_fds=[lock],
-        )
-    if done.returncode == 0:
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [sys.executable, "-m", "kd_rag", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**threads, **os.environ},
+                pass_fds=[lock],
+            )
+
+        with places.started(start) as process:
+            code = _ended(process, stop)
+    if code == 0:
         return None
     printed = log.read_bytes()[begin:].decode("utf-8", "replace")
     lines = [line.strip() for line in re.split(r"[\r\n]", printed) if line.strip()]
     last = lines[-1] if lines else "it printed nothing"
-    return f"{words[0]} exited with {done.returncode}: {last} (see {log})"
+    return f"{words[0]} exited with {code}: {last} (see {log})"
+
+
+def _ended(process: subprocess.Popen[bytes], stop: Callable[[], bool] | None) -> int:
+    """Wait for a process, and interrupt it once where `stop` says so; return its exit code.
+
+    Raises KeyboardInterrupt where the process was interrupted by somebody else: then so are we.
+    """
+    while stop is not None:
+        try:
+            process.wait(_LOOK_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            if stop():
+                process.send_signal(signal.SIGINT)  # a second one would end it before its state is saved
+                return process.wait()
+    if process.wait() == INTERRUPTED:
+        raise KeyboardInterrupt
+    return process.returncode

@@ -6,22 +6,25 @@ In: YAML files and overrides. Out: `Plan`.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kd_rag import _config_layers as layers
 from kd_rag._config_ablation import AblationConfig, VariantConfig
+from kd_rag.commands._ablation_variants import expand, shown
+from kd_rag.commands._search_space import read_space
 from kd_rag.config import Config
 from kd_rag.registry import FAMILIES
 from kd_rag.types import InputError
 
 COMMANDS = ("fit", "distill")
 SPLITS = ("train", "valid", "test")
+SAMPLERS = ("tpe", "random")
+PRUNERS = ("median", "none")
 
 
 @dataclass
@@ -48,12 +51,44 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What every run is told, whatever its variant: YAML files, overrides, and the output folder."""
+
+    files: Sequence[str]
+    overrides: Sequence[str]
+    out: Path
+
+    def job(self, name: str, variant: VariantConfig, seed: int) -> Job:
+        """Return the run of a variant and seed, every key checked; raises InputError naming the variant and the key."""
+        runs = self.out / "runs"
+        teacher = None if variant.teacher is None else run_name(variant.teacher, seed)
+        own = [f"run.dir={json.dumps(str(runs))}", f"run.name={run_name(name, seed)}", f"run.seed={seed}"]
+        if teacher:
+            own.append(f"teacher.path={json.dumps(str(runs / teacher))}")
+        changes = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in variant.set.items()]
+        try:
+            files, overrides = [*self.files, *variant.configs], [*self.overrides, *changes, *own]
+            settings = _settings(files, overrides, tuple(FAMILIES))
+        except InputError as error:
+            raise InputError(f"variant {name!r}: {error}") from None
+        return Job(name, seed, command_of(variant), plain(settings), teacher)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """`jobs` are in an order in which teachers come before their students."""
+    """`jobs` are in an order in which teachers come before their students; `base` is one of `variants`."""
 
     section: AblationConfig
     variants: dict[str, VariantConfig]
+    base: str
     jobs: list[Job]
+    source: Source
+
+    def trial(self, number: int, values: Mapping[str, Any]) -> list[Job]:
+        """Return the runs of one trial of the search: the base with other values, a run for each seed."""
+        base = self.variants[self.base]
+        variant = dataclasses.replace(base, set={**base.set, **values})
+        return [self.source.job(trial_name(number), variant, seed) for seed in self.section.seeds]
 
 
 def run_name(variant: str, seed: int) -> str:
@@ -69,21 +104,17 @@ def read_plan(files: Sequence[str], overrides: Sequence[str], out: Path) -> Plan
     section = _settings(layered, overrides, ()).ablation
     variants = expand(section)
     _check(section, variants)
-    jobs = []
-    for seed in section.seeds:
-        for name in sorted(variants, key=lambda name: _depth(name, variants)):
-            variant = variants[name]
-            teacher = None if variant.teacher is None else run_name(variant.teacher, seed)
-            own = [f"run.dir={json.dumps(str(out / 'runs'))}", f"run.name={run_name(name, seed)}", f"run.seed={seed}"]
-            if teacher:
-                own.append(f"teacher.path={json.dumps(str(out / 'runs' / teacher))}")
-            changes = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in variant.set.items()]
-            try:
-                settings = _settings([*layered, *variant.configs], [*overrides, *changes, *own], tuple(FAMILIES))
-            except InputError as error:
-                raise InputError(f"variant {name!r}: {error}") from None
-            jobs.append(Job(name, seed, command_of(variant), plain(settings), teacher))
-    return Plan(section, variants, jobs)
+    source = Source(layered, overrides, out)
+    names = sorted(variants, key=lambda name: _depth(name, variants))
+    jobs = [source.job(name, variants[name], seed) for seed in section.seeds for name in names]
+    plan = Plan(section, variants, section.base or next(iter(variants)), jobs, source)
+    _check_search(plan)
+    return plan
+
+
+def trial_name(number: int) -> str:
+    """Return the name under which a trial of the search stands among the variants."""
+    return f"trial {number}"
 
 
 def command_of(variant: VariantConfig) -> str:
@@ -96,52 +127,8 @@ def plain(settings: Settings) -> Config:
     return Config(**{f.name: getattr(settings, f.name) for f in dataclasses.fields(Config)})
 
 
-def expand(section: AblationConfig) -> dict[str, VariantConfig]:
-    """Return every variant by name: those listed, with grids multiplied out, and those that `parts` ask for."""
-    found: dict[str, VariantConfig] = {}
-    for name, variant in section.variants.items():
-        for values in itertools.product(*variant.grid.values()):
-            chosen = dict(zip(variant.grid, values, strict=True))
-            full = ", ".join([name, *(f"{_short(key, chosen)}={_shown(value)}" for key, value in chosen.items())])
-            found[full] = dataclasses.replace(variant, set={**variant.set, **chosen}, grid={})
-    parts = set(section.parts)
-    chosen_parts: dict[str, set[str]] = {}
-    if section.leave_one_out:
-        chosen_parts |= {"all parts": parts} | {f"without {name}": parts - {name} for name in section.parts}
-    if section.add_one:
-        chosen_parts |= {"no part": set()} | {f"{name} alone": {name} for name in section.parts}
-    for name, present in chosen_parts.items():
-        if name in found:
-            raise InputError(f"ablation.variants.{name}: is the name of a variant that ablation.parts make; rename it")
-        found[name] = _joined([part.present if p in present else part.absent for p, part in section.parts.items()])
-    return found
-
-
 def _settings(files: Sequence[str], overrides: Sequence[str], families: Sequence[str]) -> Settings:
     return layers.merged(Settings, [Path(file) for file in files], overrides, families)
-
-
-def _short(key: str, keys: Collection[str]) -> str:
-    """Return the end of a dotted key that no other has: `distill.divergence.name` is `divergence`."""
-    parts = [k.removesuffix(".name").split(".") for k in keys]
-    own = key.removesuffix(".name").split(".")
-    length = next(n for n in range(1, len(own) + 1) if n == len(own) or [p[-n:] for p in parts].count(own[-n:]) == 1)
-    return ".".join(own[-length:])
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _joined(states: Sequence[VariantConfig]) -> VariantConfig:
-    """Return one variant with the changes of several; the last one that sets something wins."""
-    joined = VariantConfig()
-    for state in states:
-        joined.command = state.command or joined.command
-        joined.teacher = state.teacher or joined.teacher
-        joined.configs = [*joined.configs, *state.configs]
-        joined.set = {**joined.set, **state.set}
-    return joined
 
 
 def _depth(name: str, variants: dict[str, VariantConfig], below: tuple[str, ...] = ()) -> int:
@@ -152,22 +139,41 @@ def _depth(name: str, variants: dict[str, VariantConfig], below: tuple[str, ...]
     return 0 if teacher is None else 1 + _depth(teacher, variants, (*below, name))
 
 
-def _check(section: AblationConfig, variants: dict[str, VariantConfig]) -> None:
-    def known(key: str, value: Any, allowed: Sequence[str]) -> None:
-        if value not in allowed:
-            raise InputError(f"{key}: expected one of {', '.join(allowed) or 'none'}, found {value!r}")
+def _known(key: str, value: Any, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise InputError(f"{key}: expected one of {', '.join(allowed) or 'none'}, found {value!r}")
 
+
+def _check(section: AblationConfig, variants: dict[str, VariantConfig]) -> None:
     if not variants:
         raise InputError("ablation.variants: there is none; name at least one, or set ablation.leave_one_out=true")
     if not section.seeds or len(set(section.seeds)) != len(section.seeds):
         raise InputError(f"ablation.seeds: expected different numbers, at least one, found {section.seeds}")
-    known("ablation.split", section.split, SPLITS)
-    known("ablation.base", section.base or next(iter(variants)), list(variants))
+    _known("ablation.split", section.split, SPLITS)
+    _known("ablation.base", section.base or next(iter(variants)), list(variants))
     folders: dict[str, str] = {}
     for name, variant in variants.items():
-        known(f"ablation.variants.{name}.command", command_of(variant), COMMANDS)
+        _known(f"ablation.variants.{name}.command", command_of(variant), COMMANDS)
         if variant.teacher is not None:
-            known(f"ablation.variants.{name}.teacher", variant.teacher, list(variants))
+            _known(f"ablation.variants.{name}.teacher", variant.teacher, list(variants))
         other = folders.setdefault(run_name(name, 0), name)
         if other != name:
             raise InputError(f"ablation.variants: {other!r} and {name!r} would share a run folder; rename one")
+
+
+def _check_search(plan: Plan) -> None:
+    """Try the ends of every range and every choice, each alone, so that no trial meets a wrong key or type."""
+    search = plan.section.search
+    _known("ablation.search.sampler", search.sampler, SAMPLERS)
+    _known("ablation.search.prune", search.prune, PRUNERS)
+    tasks = next(job.config.tasks for job in plan.jobs if job.variant == plan.base)
+    if tasks:  # otherwise they are known when the records are read
+        _known("ablation.search.metric", search.metric, ["average", *tasks])
+    base = plan.variants[plan.base]
+    for key, dimension in read_space(search.space).items():
+        for value in dimension.ends:
+            tried = dataclasses.replace(base, set={**base.set, key: value})
+            plan.source.job(f"trial, {key}={shown(value)}", tried, plan.section.seeds[0])
+    for variant in plan.variants if search.space else ():
+        if re.fullmatch(r"trial-\d+", run_name(variant, 0).removesuffix("-seed0")):
+            raise InputError(f"ablation.variants.{variant}: is the name of a trial of the search; rename it")

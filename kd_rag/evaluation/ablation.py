@@ -1,7 +1,7 @@
 """The tables of an ablation: every variant over its seeds, by epoch, and against the base variant.
 
-In: finished runs and the failures, by variant and seed. Out: `ablation.json`, `ablation.md` and, with plots,
-`ablation.html`, which hold no time and no speed, so that the same runs give the same bytes.
+In: finished runs, and why others have no scores, by variant and seed. Out: `ablation.json`, `ablation.md` and, with
+plots, `ablation.html`, which hold no time and no speed, so that the same runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,28 +18,31 @@ from kd_rag.evaluation import tables
 from kd_rag.evaluation.comparison import Comparison, compare
 from kd_rag.evaluation.curves import by_epoch, ordered
 from kd_rag.evaluation.html.study import study_page
-from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND, COMPARISON_LEGEND
+from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND, COMPARISON_LEGEND, SEARCH_LEGEND
 from kd_rag.evaluation.markdown import cell, table
 from kd_rag.evaluation.tables import ABSENT, Rows
 from kd_rag.evaluation.variants import Variant, curves_of, scores_of
 
 
-def write_tables(variants: Sequence[Variant], base: str, epochs: Sequence[float], out: Path) -> str:
+def write_tables(
+    variants: Sequence[Variant], base: str, epochs: Sequence[float], out: Path, trials: Rows | None = None
+) -> str:
     """Write the three files into the folder `out`; return the Markdown of the first table.
 
     `base` names the variant that the others are compared with; `epochs` are the columns of the tables by epoch, and
-    empty means all there are.
+    empty means all there are. `trials` are the table of a search, where there was one.
     """
     compared = _compared(variants, base)
     found = {"base": base, "variants": {v.name: _described(v, compared.get(v.name)) for v in variants}}
     scores = table(score_table(variants))
     legend = f"The base, first of each pair, is {cell(base)}. {COMPARISON_LEGEND}"
-    failures = [["variant", "seed", "error"]]
+    failures = [["variant", "seed", "reason"]]
     failures += [[v.name, str(seed), error] for v in variants for seed, error in v.failed.items()]
     blocks = ["# Ablation", "## Scores", scores, ABLATION_LEGEND, "## By epoch", table(epoch_table(variants, epochs))]
     blocks += [ABLATION_EPOCHS_LEGEND, "## Compared with the base", table(tables.comparison_table(compared)), legend]
-    blocks += ["## Failed", table(failures)]
-    page = study_page(variants, base, compared, epoch_table(variants, epochs), failures)
+    blocks += ["## Failed or pruned", table(failures)]
+    blocks += ["## Search", table(trials), SEARCH_LEGEND] if trials else []
+    page = study_page(variants, base, compared, epoch_table(variants, epochs), failures, trials or [])
     texts = {"html": page, "json": json.dumps(found, ensure_ascii=False, indent=1) + "\n"}
     for suffix, text in {**texts, "md": "\n\n".join(blocks) + "\n"}.items():
         write_whole(out / f"ablation.{suffix}", [text.encode()])

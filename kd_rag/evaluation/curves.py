@@ -28,9 +28,13 @@ class Point(NamedTuple):
 
 
 def evaluations(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run folder's `metrics.jsonl`; a run that was only evaluated has none."""
+    """Return the lines of a run folder's `metrics.jsonl`; a run that was only evaluated has none.
+
+    A last line without its end is left out: the run is about to write it, or was killed there.
+    """
     path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def columns(metrics: Mapping[str, Any]) -> dict[str, float]:

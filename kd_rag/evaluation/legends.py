@@ -24,3 +24,8 @@ Published figures are other people's, on their own test set."""
 ABLATION_EPOCHS_LEGEND = """\
 100 × weighted F1 on valid while the runs were trained, mean over the seeds. Where the columns were asked for, each
 shows the nearest evaluation, at most a quarter of an epoch away: epochs of an odd number of steps have no half."""
+
+SEARCH_LEGEND = """\
+Trials are the base with the values shown, drawn one after another. The score is that of the best checkpoint on valid,
+as a mean over the seeds, and chooses the best trial; it is a little high, as the best of many is. A pruned trial fell
+behind the median of those before it."""

@@ -15,7 +15,7 @@ from kd_rag.evaluation.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Runs by seed, the last line of the error of each seed that failed, and what was published of this setting."""
+    """Runs by seed; why other seeds have none: the last line of an error, or pruned; and what others published."""
 
     name: str
     runs: Mapping[int, Run]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kd_rag.commands import _ablation_jobs as made
+from kd_rag.commands._ablation_memory import Places
 from kd_rag.commands._ablation_plan import Job, read_plan
 from kd_rag.types import InputError
 
@@ -39,7 +40,7 @@ def test_a_finished_run_is_not_made_again_and_a_failure_is_told_and_stops_its_st
     made.check_unchanged([teacher, student, other], out)
     (out / "configs" / "t-seed0.yaml").write_text("trainer: {epoch: 1}\n")
     finished(out, other, "test")
-    errors = made.make_all([teacher, student, other], out, "test", 2)
+    errors = made.make_all([teacher, student, other], out, "test", Places(2))
     assert errors["other-seed0"] is None
     assert errors["s-seed0"] == "its teacher t-seed0 failed"
     assert "fit exited with 2: " in errors["t-seed0"]
@@ -70,7 +71,7 @@ def test_what_is_missing_is_made_and_nothing_else(jobs, tmp_path, monkeypatch, b
         finished(out, job, "test" if before == "scored" else "valid")
     told = []
     monkeypatch.setattr(made, "_kd_rag", lambda words, *rest: told.append((words[0], words[-1], folder.exists())))
-    assert made.make_all([job], out, "test", 1) == {"t-seed0": None}
+    assert made.make_all([job], out, "test", Places(1)) == {"t-seed0": None}
     shown = [f"{name} {last}" if name == "fit" else name for name, last, _ in told]
     assert shown == commands
     if before == "no checkpoint":

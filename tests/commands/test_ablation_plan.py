@@ -6,6 +6,7 @@ from kd_rag.commands._ablation_plan import read_plan
 from kd_rag.types import InputError
 
 BASE = "model: {path: x}\nocr: {name: none}\n"
+SEARCH = "variants: {a: {}}, search: {space:"
 
 
 @pytest.fixture
@@ -75,6 +76,21 @@ def test_parts_are_left_out_one_by_one_and_added_one_by_one(plan):
     assert jobs["no part"].config.distill.temperature == 7
 
 
+def test_a_trial_is_the_base_with_other_values_for_each_seed(plan):
+    variants = "variants: {t: {}, s: {teacher: t, set: {lora.r: 4, lora.alpha: 3}}}, base: s, seeds: [0, 7]"
+    found = plan(f"{variants}, search: {{space: {{lora.r: {{low: 1, high: 8}}}}}}")
+    jobs = found.trial(
+        5, {"lora.r": 6, "distill.weights": {"ce": 0.25}, "trainer.learning_rate": 3.0000000000000004e-05}
+    )
+    assert [(job.name, job.teacher, job.command) for job in jobs] == [
+        ("trial-5-seed0", "t-seed0", "distill"),
+        ("trial-5-seed7", "t-seed7", "distill"),
+    ]
+    config = jobs[1].config
+    assert (config.run.seed, config.lora.r, config.lora.alpha, config.distill.weights.ce) == (7, 6, 3, 0.25)
+    assert config.trainer.learning_rate == 3.0000000000000004e-05
+
+
 @pytest.mark.parametrize(
     ("section", "parts"),
     [
@@ -88,6 +104,19 @@ def test_parts_are_left_out_one_by_one_and_added_one_by_one(plan):
         ("variants: {a: {}}, seeds: [1, 1]", ["ablation.seeds", "[1, 1]"]),
         ("split: test", ["ablation.variants"]),
         ("variants: {a: {sets: {}}}", ["sets", "did you mean"]),
+        (f"{SEARCH} {{lora.q: [1]}}}}", ["lora.q=1", "'lora.q'"]),
+        (f"{SEARCH} {{lora.r: [1, x]}}}}", ["lora.r=x", "int"]),
+        (f"{SEARCH} {{lora.r: {{low: 1.5, high: 2}}}}}}", ["lora.r=1.5", "int"]),
+        (f"{SEARCH} {{lora.r: [1, 1]}}}}", ["space.lora.r", "different choices"]),
+        (f"{SEARCH} {{lora.r: 1}}}}", ["space.lora.r", "a list of choices or {low"]),
+        (f"{SEARCH} {{lora.r: {{low: 1, hi: 2}}}}}}", ["space.lora.r", "low, hi"]),
+        (f"{SEARCH} {{lora.r: {{low: one, high: 2}}}}}}", ["space.lora.r.low", "'one'"]),
+        (f"{SEARCH} {{lora.r: {{low: 2, high: 2}}}}}}", ["low must be below high"]),
+        (f"{SEARCH} {{lora.r: {{low: 0, high: 2, log: true}}}}}}", ["low must be above 0"]),
+        (f"{SEARCH} {{lora.r: {{low: 1, high: 2, step: 3}}}}}}", ["space.lora.r.step", "at most 1"]),
+        ("variants: {a: {}}, search: {sampler: grid}", ["ablation.search.sampler", "tpe, random", "'grid'"]),
+        ("variants: {a: {}}, search: {prune: all}", ["ablation.search.prune", "median, none"]),
+        ("variants: {trial 3: {}}, search: {space: {lora.r: [1]}}", ["trial 3", "rename it"]),
     ],
 )
 def test_what_is_wrong_is_named(plan, section, parts):

@@ -17,7 +17,7 @@ from kd_rag.evaluation.html.markup import Markup, tag
 from kd_rag.evaluation.html.scores import comparison_table, floor_of, published_note, spoken
 from kd_rag.evaluation.html.strips import interval_strip
 from kd_rag.evaluation.html.tables import cell, plain_table, table
-from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND
+from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND, SEARCH_LEGEND
 from kd_rag.evaluation.tables import ABSENT, Rows
 from kd_rag.evaluation.variants import Variant, scores_of, seed_curves
 
@@ -35,8 +35,9 @@ def study_page(
     compared: Mapping[str, Mapping[str, Comparison]],
     epochs: Rows,
     failures: Rows,
+    trials: Rows,
 ) -> str:
-    """Return the page; `epochs` and `failures` are the tables by epoch and of what failed."""
+    """Return the page; `epochs`, `failures` and `trials` are tables: by epoch, of what has no scores, of a search."""
     runs, failed = (sum(map(len, parts)) for parts in ([v.runs for v in variants], [v.failed for v in variants]))
     sections = {
         "Scores": _score_section(variants),
@@ -45,9 +46,12 @@ def study_page(
             tag("p", "Each variant against the base, ", tag("b", base), ", over the seeds that both have."),
             *comparison_table(compared, "variant", f"Differences from {base} on the same records"),
         ],
-        "Failed": [plain_table("Runs that failed, with the last line of their error", failures, headers=2)],
+        "Failed or pruned": [plain_table("Runs without scores, and why", failures, headers=2)],
     }
-    subtitle = f"{len(variants)} variants · {runs} runs finished, {failed} failed · base: {base}"
+    if trials:
+        legend = tag("p", SEARCH_LEGEND, class_="legend-text")
+        sections["Search"] = [plain_table("Trials", trials, headers=1), legend]
+    subtitle = f"{len(variants)} variants · {runs} runs finished, {failed} failed or pruned · base: {base}"
     return document("Ablation", subtitle, sections)
 
 
