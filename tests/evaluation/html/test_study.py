@@ -46,6 +46,6 @@ def test_there_is_a_chart_for_each_score_with_bands_over_the_seeds(page):
 
 
 def test_headings_and_failures_are_there(page):
-    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Scores", "By epoch", "Comparison", "Failed"]
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Scores", "By epoch", "Comparison", "Failed or pruned"]
     assert "out of memory" in page
-    assert "2 variants · 3 runs finished, 1 failed · base: base" in page
+    assert "2 variants · 3 runs finished, 1 failed or pruned · base: base" in page
