@@ -1,4 +1,4 @@
-"""From records with reasons to a student that gives its own: `fit`, `evaluate` and `distill` in one process."""
+"""From records with reasons to a student that gives its own: training, scoring and labelling in one process."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from kd_rag.cli import main
 
 pytestmark = pytest.mark.slow
-COMMANDS = {name: f"kd_rag.commands.{name}" for name in ("fit", "distill", "evaluate")}
+COMMANDS = {name: f"kd_rag.commands.{name}" for name in ("fit", "distill", "evaluate", "predict")}
 TOLD = {"order_page": ("Where is it?", "1. It asks where."), "refund": ("Money back!", "1. It asks for money.")}
 
 
@@ -44,6 +44,10 @@ def test_a_student_gives_reasons_and_its_label_follows_from_them(tmp_path, argum
     for row in predictions(runs / "first"):
         assert row["reasons"] == TOLD[row["label"]][1]
         assert row["probabilities"][row["label"]] > 0.9
+
+    assert command("predict", tmp_path / "valid.jsonl", "--run", runs / "first", "--out", tmp_path / "out.jsonl") == 0
+    said = [json.loads(line)["reasons"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert said == [row["reasons"] for row in predictions(runs / "first")]
 
     direct = ["--run", runs / "first", "--split", "valid", "--out", runs / "direct", "reasoning.eval=direct"]
     assert command("evaluate", *direct) == 0

@@ -115,3 +115,12 @@ def test_lines_are_denoised_by_labels_descriptions_and_turns_before_they_reach_q
     assert seen[1] == ["refund", "order_page", "money back", "look"]
     assert texts(examples) == [["torn"], ["look\norder"], ["order"]]
     assert [line.text for line in examples[1, 0].lines[0]] == ["order"]
+
+
+def test_what_a_view_is_asked_depends_on_stage_and_view(prepare, records):
+    asked = lambda record, view, stage: "label" if view else {"train": "reasons", "eval": "reasons_and_label"}[stage]  # noqa: E731
+    found = replace(prepare(), asked=asked)
+    for stage, first in (("train", "reasons"), ("eval", "reasons_and_label")):
+        examples = found.examples(records, stage, PromptParts())
+        assert [examples[0, view].asked for view in (0, 1)] == [first, "label"]
+    assert prepare().examples(records, "train", PromptParts())[0, 0].asked == "label"
