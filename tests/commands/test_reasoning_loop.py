@@ -26,8 +26,8 @@ def arguments(tmp_path):
     return [
         *(f"data.{split}={tmp_path / split}.jsonl" for split in ("train", "valid")),
         *(f"run.dir={tmp_path / 'runs'}", f"cache_dir={tmp_path / 'cache'}", "ocr.name=none", "lora=null"),
-        *("trainer.accelerator=cpu", "trainer.batch_size=8", "trainer.micro_batch_size=4", "trainer.epochs=40"),
-        *("trainer.val_check_interval=40", "trainer.learning_rate=1e-2", "evaluation.bootstrap_samples=20"),
+        *("trainer.accelerator=cpu", "trainer.batch_size=8", "trainer.micro_batch_size=4", "trainer.epochs=20"),
+        *("trainer.val_check_interval=20", "trainer.learning_rate=1e-2", "evaluation.bootstrap_samples=20"),
         *("prompt.reasoning=true", "reasoning.max_tokens=24", "reasoning.label_weight=2"),
     ]
 
