@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium")
+SLOW_MACHINE_MS = 300_000
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 
 
@@ -89,13 +90,16 @@ def test_a_dialogue_and_a_picture_are_answered_in_a_browser(address, tmp_path):
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(SLOW_MACHINE_MS)
         faults, elsewhere = [], []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("request", lambda sent: elsewhere.append(sent.url) if is_elsewhere(sent.url, address) else None)
         page.goto(address)
         page.locator("#dialogue textarea").fill("user: Where is it? <img src=x onerror=alert(1)> ${alert(1)}")
-        page.locator("#picture input[type=file]").set_input_files(tmp_path / "page.png")
+        with page.expect_response("**/gradio_api/upload*") as uploaded:
+            page.locator("#picture input[type=file]").set_input_files(tmp_path / "page.png")
+        assert uploaded.value.ok
         page.get_by_text("page.png").first.wait_for()
         page.locator("#go button, button#go").first.click()
         page.locator("#read rect").first.wait_for()
