@@ -100,7 +100,7 @@ def test_a_dialogue_and_a_picture_are_answered_in_a_browser(address, tmp_path):
         with page.expect_response("**/gradio_api/upload*") as uploaded:
             page.locator("#picture input[type=file]").set_input_files(tmp_path / "page.png")
         assert uploaded.value.ok
-        page.get_by_text("page.png").first.wait_for()
+        page.locator("#picture .file-preview").wait_for()  # its name also shows while it is sent
         page.locator("#go button, button#go").first.click()
         page.locator("#read rect").first.wait_for()
         assert page.locator("#probabilities .bar").count() == 3
