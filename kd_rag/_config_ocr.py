@@ -21,15 +21,16 @@ class DenoiseConfig:
     status_bar: bool = False
     """Drop clock, battery, network and carrier at a page's top."""
     mask_numbers: bool = False
-    """Put its kind in place of a number that only identifies; prices, dates, sizes and counts stay."""
+    """Put its kind in place of a number that only identifies; prices, dates, sizes, counts and bar codes
+    stay."""
     order_number: str = "<order number>"
     tracking_number: str = "<tracking number>"
     phone_number: str = "<phone number>"
     stray: bool = False
     """Drop lines of one character or of punctuation alone; `¥5` and `×1` stay."""
     duplicates: bool = False
-    """Drop a line whose words a line before it has, on any of a record's pictures, and of two whose boxes share more
-    than half of their area the less certain."""
+    """Drop a line whose words and numbers a line before it has, on any of a record's pictures, and of two whose boxes
+    share more than half of their area the less certain."""
     relevance: bool = False
     """Rank lines by their TF-IDF similarity to the nearest label, label description or turn: `prompt.max_ocr_tokens`
     then keeps the most telling lines, in reading order, instead of the first."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain
 
 from kd_rag.config import DenoiseConfig
-from kd_rag.ocr._denoise_rules import is_status, is_stray, without_identifiers, without_masks, words_of
+from kd_rag.ocr._denoise_rules import are_status, is_stray, told_apart, without_identifiers, without_masks, words_of
 from kd_rag.ocr._relevance import relevances
 from kd_rag.types import InputError, TextLine
 
@@ -45,7 +45,9 @@ def _cleaned(page: Lines, config: DenoiseConfig) -> list[TextLine]:
         shortened = [replace(line, text=without_masks(line.text)) for line in lines]
         lines = [new for old, new in zip(lines, shortened, strict=True) if new == old or words_of(new.text)]
     if config.status_bar:
-        lines = [line for line in lines if not (line.box[3] <= _STATUS_BAR_SHARE and is_status(line.text))]
+        top = [line for line in lines if line.box[3] <= _STATUS_BAR_SHARE]
+        status = {id(line) for line, is_one in zip(top, are_status([line.text for line in top]), strict=True) if is_one}
+        lines = [line for line in lines if id(line) not in status]
     if config.mask_numbers:
         names = {kind: getattr(config, kind) for kind in ("order_number", "tracking_number", "phone_number")}
         lines = [replace(line, text=without_identifiers(line.text, names)) for line in lines]
@@ -71,7 +73,7 @@ def _first_of_each(pages: list[list[TextLine]]) -> list[list[TextLine]]:
     for page in pages:
         kept.append([])
         for line in page:
-            words = words_of(line.text) or line.text
+            words = told_apart(line.text) or line.text
             if words not in seen:
                 kept[-1].append(line)
             seen.add(words)

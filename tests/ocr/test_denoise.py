@@ -42,7 +42,7 @@ def test_a_confidence_in_percent_is_refused():
 @pytest.mark.parametrize(
     "text",
     ["12:20", "中午12:36", "9:41 AM", "85%", "4G", "HD: 5G5G 38", "5G 43", "12.5 KB/s", "0.00 5G HD", "中国移动 4G",
-     "CHINA MOBILE", "Verizon LTE", "ull", "<", "16:44800"],
+     "CHINA MOBILE", "Verizon LTE", "ull", "<", "16:44800", "98.5%"],
 )  # fmt: skip
 def test_the_status_bar_goes_from_the_top_alone(text):
     box = (0.1, 0.015, 0.3, 0.042)
@@ -51,10 +51,19 @@ def test_the_status_bar_goes_from_the_top_alone(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["购物车(266)", "¥59.4", "40905粉丝", "9月26日20点", "订单详情", "Order 12:20", "部分发货"]
-)
+    "text",
+    ["购物车(266)", "¥59.4", "40905粉丝", "9月26日20点", "订单详情", "Order 12:20", "部分发货", "1.99", "¥ 25", "11.11",
+     "$5"],
+)  # fmt: skip
 def test_other_words_at_the_top_stay(text):
     assert shown((TextLine(text, 0.9, (0.1, 0.015, 0.3, 0.042)),), status_bar=True) == [[text]]
+
+
+def test_a_number_with_a_point_is_a_speed_beside_a_clock_and_a_price_alone():
+    """A price cut off a page's top, or the speed of the network, whose unit is mostly read as another line, shown."""
+    speed, clock = TextLine("10.3", 0.9, (0.6, 0.015, 0.7, 0.042)), TextLine("12:20", 0.9, (0.1, 0.015, 0.3, 0.042))
+    arrow = TextLine("<", 0.9, (0.1, 0.015, 0.2, 0.042))
+    assert shown((clock, speed), (arrow, speed), status_bar=True) == [[], ["10.3"]]
 
 
 def test_blacked_out_fields_become_one_sign_and_sizes_stay():
@@ -80,6 +89,8 @@ def test_blacked_out_fields_become_one_sign_and_sizes_stay():
         ("可出示虚拟号178****5569-7650", "可出示虚拟号<phone number>"),
         ("call 400-821-8888 or +44 20 7946 0958", "call <phone number> or <phone number>"),
         ("客服 010-88888888", "客服 <phone number>"),
+        ("客服 4008218888", "客服 <phone number>"),
+        ("订单 3840512345678901234", "订单 <order number>"),
     ],
 )
 def test_numbers_that_only_identify_become_their_kind(text, masked):
@@ -90,7 +101,7 @@ def test_numbers_that_only_identify_become_their_kind(text, masked):
     "text",
     ["2024-06-15 14:30:16", "付款时间:2024-05-2717:09:10", "20240615143016", "¥1299.00", "62.9万粉丝", "100+人付款",
      "满1000减200", "标价20170120", "1075*710*95MM", "SC10612011612041", "128GB", "取件码7-4-6009", "订单数量 12",
-     "total $1,299.00 for 3 orders"],
+     "total $1,299.00 for 3 orders", "ISBN 9787111213826", "条码 6901234567892", "price 400-600-800"],
 )  # fmt: skip
 def test_prices_dates_sizes_and_counts_stay(text):
     assert shown(page(text), mask_numbers=True) == [[text]]
@@ -112,6 +123,12 @@ def test_words_that_stand_before_are_dropped_on_all_pictures():
         ["Order details", "退款成功"],
         ["new"],
     ]
+
+
+def test_prices_that_share_their_digits_are_different_words():
+    """A refund of 199 shown where 1.99 is meant: a point, a range or a time is part of its number."""
+    texts = ["¥1.99", "¥199", "满100-20", "满10020", "12:30", "1230", "1,299.00元"]
+    assert shown(page(*texts, "¥ 1.99", "1,299.00 元。"), duplicates=True) == [texts]
 
 
 def test_of_two_lines_in_one_place_the_surer_stays():
