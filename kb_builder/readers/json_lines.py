@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_builder.readers import FIELDS, Entry, Reading, mapped, text_of
-from kd_rag.knowledge.content import LABEL_KEY, RECORD_KEY
+from kd_rag.knowledge.content import DIGEST_KEY, LABEL_KEY, RECORD_KEY, words_digest
 from kd_rag.types import IMAGE_MARKER, InputError
 
 _RECORD_KEYS = ("turns", "messages", "conversations", "instruction")
@@ -67,7 +67,8 @@ def read_records(path: Path, reading: Reading) -> Iterator[Entry]:
         if draft.label is None:
             raise InputError(f"{where}: record {identity!r} has no label; an example needs one")
         text = "\n".join(turn.text.replace(IMAGE_MARKER, " ").strip() for turn in draft.turns)
-        metadata = {RECORD_KEY: identity, LABEL_KEY: draft.label, "task": draft.task}
+        own = {RECORD_KEY: identity, DIGEST_KEY: words_digest(text)}
+        metadata = {**own, LABEL_KEY: draft.label, "task": draft.task}
         fields = {"id": f"example-{identity}", "kind": "example", "text": text, "metadata": metadata}
         if text.strip():  # a record of pictures alone has nothing to be found by
             yield Entry(entry.place, fields)

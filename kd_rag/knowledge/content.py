@@ -10,12 +10,17 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from kd_rag.knowledge.words import words
 from kd_rag.types import Passage
 
 PIECE_OF = "piece_of"
 """Metadata key of a piece of a long passage: the id of the whole."""
 RECORD_KEY = "record_id"
 """Metadata key of an example: the record that it was made of, which must never retrieve it."""
+_RECORD_KEYS = (RECORD_KEY, "record", "source_record")
+"""Metadata keys under which a passage of any kind may name the record, or a list of records, that it was made of."""
+DIGEST_KEY = "words_digest"
+"""Metadata key of an example: the `words_digest` of its record, which pieces of a long one would not give."""
 LABEL_KEY = "label"
 """Metadata key of an example: the record's label."""
 
@@ -28,6 +33,17 @@ def passage_text(passage: Passage) -> str:
 def text_key(text: str) -> bytes:
     """Return the 32 bytes under which the vector of `text` is kept."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def words_digest(text: str) -> str:
+    """Return a digest of a text's words run together: case, spaces, punctuation and spelling of marks do not count."""
+    return hashlib.blake2b("".join(words(text)).encode(), digest_size=16).hexdigest()
+
+
+def records_of(passage: Passage) -> list[str]:
+    """Return the ids of the records that a passage says it was made of."""
+    named = [passage.metadata[key] for key in _RECORD_KEYS if key in passage.metadata]
+    return [str(identity) for value in named for identity in (value if isinstance(value, list) else [value])]
 
 
 def content_hash(passage: Passage) -> str:

@@ -23,7 +23,7 @@ from kd_rag.types import InputError, Passage, Query, Retrieved
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 """To be raised when a change to this room changes answers."""
 
 Answer = list[tuple[str, float]]

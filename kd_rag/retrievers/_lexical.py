@@ -1,8 +1,9 @@
 """Words that query and passage share: BM25 (Robertson et al. 1994; Lucene's form), on the terms below.
 
-In: texts. Out: a score a passage, 0 where no term is shared. Terms are lower-case words; Chinese, Japanese and Korean,
-written without spaces, are taken as characters and pairs of them; a word of letters and digits (a model name such as
-`a123pro`) also counts as its pieces of three characters, so that it is found when it is written together or apart.
+In: texts. Out: a score a passage, 0 where no term is shared. Terms are words; Chinese, Japanese, Korean, Thai, Lao,
+Burmese and Khmer, written without spaces, are taken as letters and pairs of them; a word of letters and digits (a model
+name such as `a123pro`) also counts as its pieces of three letters, so that it is found when it is written together or
+apart.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from kd_rag.knowledge.content import passage_text
+from kd_rag.knowledge.words import letters, words
 from kd_rag.types import Passage
 
-_WORD = re.compile(r"[^\W_]+")
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-"""Kana, Chinese characters with their first extension and compatibility forms, Hangul."""
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+"""Thai and Lao, Burmese, Khmer, kana, Chinese characters with their first extension, Hangul."""
 _RUN = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 _MODEL_NAME = re.compile(r"(?=.*[0-9])(?=.*[^\W\d_]).+")
 _PIECE = 3
@@ -66,10 +67,10 @@ def index_passages(passages: Sequence[Passage], weights: TermWeights) -> Lexical
 def terms(text: str) -> list[str]:
     """Return the terms of a text in reading order, repeated ones too."""
     found: list[str] = []
-    for word in _WORD.findall(text.lower()):
+    for word in words(text):
         for run in _RUN.findall(word):
             if re.match(f"[{_UNSPACED}]", run):
-                found += [*run, *_pieces(run, 2)]
+                found += [*_pieces(run, 1), *_pieces(run, 2)]
             else:
                 found.append(run)
                 if len(run) > _PIECE and _MODEL_NAME.fullmatch(run):
@@ -78,4 +79,5 @@ def terms(text: str) -> list[str]:
 
 
 def _pieces(text: str, length: int) -> list[str]:
-    return [text[i : i + length] for i in range(len(text) - length + 1)]
+    units = letters(text)
+    return ["".join(units[i : i + length]) for i in range(len(units) - length + 1)]

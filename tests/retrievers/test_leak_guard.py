@@ -3,7 +3,9 @@
 import pytest
 
 from kd_rag import registry
-from kd_rag.retrievers._leak_guard import NEAR, leak_report
+from kd_rag.knowledge.content import words_digest
+from kd_rag.retrievers import _leak_guard
+from kd_rag.retrievers._leak_guard import NEAR, LeakGuard, leak_report
 from kd_rag.types import Passage, Query, Retrieved
 from tests.retrievers.doubles import example_of, ids, knowledge_of
 
@@ -40,8 +42,26 @@ def test_another_record_of_other_words_finds_all():
     assert "example-r1" in found("dense", Query("coat torn", record_id="r9", record_text="coat torn"))
 
 
-def test_the_report_counts_what_no_rule_forbids():
-    knowledge = knowledge_of(*PASSAGES)
+@pytest.mark.parametrize(
+    "metadata",
+    [{"record": "r1"}, {"record_id": "r1"}, {"source_record": ["r0", "r1"]}, {"record": 7, "record_id": "r1"}],
+)
+def test_a_passage_of_any_kind_may_name_its_records_by_several_keys(metadata):
+    """Questions and answers taken out of a shop's own dialogues are these dialogues; only their maker knows."""
+    passages = [Passage("faq-1", "faq", "cheaper?", "no", metadata), Passage("faq-2", "faq", "", "", {"record": "r2"})]
+    assert LeakGuard(passages).forbidden(Query("x", record_id="r1", record_text="is it cheaper")) == [0]
+    assert LeakGuard(passages).forbidden(Query("x", record_id="r9", record_text="is it cheaper")) == []
+
+
+def test_words_that_differ_in_their_vowel_signs_are_not_copies():
+    assert words_digest("कि") != words_digest("को")
+    assert words_digest("Cafe\u0301, ＡＢＣ!") == words_digest("café abc")
+
+
+def test_the_report_counts_what_no_rule_forbids(monkeypatch):
+    monkeypatch.setattr(_leak_guard, "_RECORDS_AT_ONCE", 2)
+    review = Passage("review", "review", "", "My coat came torn today, please send it back now.")
+    knowledge = knowledge_of(*PASSAGES, review)
     near = "my coat came torn, please send it back today now"
     queries = [
         Query("x", record_id="r1", record_text=TEXT),
@@ -57,15 +77,13 @@ def test_the_report_counts_what_no_rule_forbids():
     assert report == {
         "records": 4,
         "own_passages": 1,
-        "near_copies": 2,  # r1 resembles r3 as well
+        "near_copies_by_kind": {"example": 2, "review": 1},  # r1 resembles r3 as well
         "near_copy_cosine": NEAR,
         "label_in_passage": {"policy": 1},
     }
 
 
-def test_without_examples_nothing_is_encoded():
-    knowledge = knowledge_of(PASSAGES[-1])
-    knowledge.embedder.model.batches.clear()
-    report = leak_report(lambda: knowledge, [Query("x", record_id="r1", record_text=TEXT)], ["refund"], [()])
-    assert report["near_copies"] == 0
-    assert knowledge.embedder.model.batches == []
+def test_records_without_words_are_copies_of_nothing():
+    knowledge = knowledge_of(*PASSAGES)
+    report = leak_report(lambda: knowledge, [Query("", record_id="r9", record_text="")], ["refund"], [()])
+    assert report["near_copies_by_kind"] == {}

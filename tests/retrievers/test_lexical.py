@@ -18,7 +18,11 @@ from tests.retrievers.doubles import ids, knowledge_of
         ("蓝牙耳机", ["蓝", "牙", "耳", "机", "蓝牙", "牙耳", "耳机"]),
         ("USB充电器", ["usb", "充", "电", "器", "充电", "电器"]),
         ("A123Pro", ["a123pro", "a12", "123", "23p", "3pr", "pro"]),
-        ("x5 1024 größe", ["x5", "1024", "größe"]),
+        ("x5 1024 größe", ["x5", "1024", "grösse"]),
+        ("cafe\u0301 ＡＢＣ", ["café", "abc"]),
+        ("तीन दिन में डिलीवरी।", ["तीन", "दिन", "में", "डिलीवरी"]),
+        ("ส่งวัน", ["ส่", "ง", "วั", "น", "ส่ง", "งวั", "วัน"]),
+        ("❤️ 1️⃣", ["1"]),
         ("…!?", []),
     ],
 )
@@ -60,6 +64,34 @@ def test_a_chinese_query_finds_the_passage_that_shares_its_words():
     """Taken as words, a Chinese sentence is one term that no passage shares."""
     texts = ["这款手机支持快充", "蓝牙耳机可以连接两台设备", "退货需要七天"]
     assert found_by_bm25("耳机怎么连接手机", *texts, k=1) == ["p1"]
+
+
+PASSAGES_AND_QUESTIONS = {
+    "latin": ("Der Mantel ist wasserdicht.", "wasserdicht?"),
+    "greek": ("Το παλτό είναι αδιάβροχο.", "Είναι ΑΔΙΆΒΡΟΧΟ;"),
+    "cyrillic": ("Пальто не промокает.", "промокает ли"),
+    "arabic": ("المعطف مقاوم للماء.", "مقاوم للماء؟"),
+    "hebrew": ("המעיל עמיד במים.", "עמיד במים?"),
+    "devanagari": ("कोट पानी से बचाता है।", "पानी?"),
+    "thai": ("เสื้อโค้ทกันน้ำได้", "กันน้ำไหม"),
+    "burmese": ("ကုတ်အင်္ကျီ ရေလုံသည်။", "ရေလုံလား"),
+    "hangul": ("코트는 방수입니다.", "방수인가요"),
+    "chinese": ("这件外套防水。", "防水吗"),
+}
+"""A passage in each of ten scripts, and a question that shares a word with it."""
+
+
+@pytest.mark.parametrize("script", PASSAGES_AND_QUESTIONS)
+def test_a_question_finds_the_passage_of_its_script_and_no_other(script):
+    """Cut at vowel signs, words of half of these scripts are single consonants, which most passages share."""
+    texts = [passage for passage, _ in PASSAGES_AND_QUESTIONS.values()]
+    question = PASSAGES_AND_QUESTIONS[script][1]
+    assert found_by_bm25(question, *texts, k=10) == [f"p{list(PASSAGES_AND_QUESTIONS).index(script)}"]
+
+
+def test_vowel_signs_tell_words_apart():
+    """`दिन` is a day and `दान` a gift; without their signs both are `दन`."""
+    assert found_by_bm25("दिन", "तीन दान", "तीन दिन", k=2) == ["p1"]
 
 
 def test_a_model_name_is_found_however_it_is_joined():

@@ -2,10 +2,14 @@ import json
 
 import pytest
 
+from kb_builder.chunking import Chunker
 from kb_builder.readers import Reading
-from kb_builder.readers.json_lines import LABEL_KEY, RECORD_KEY, read_json_lines, read_records
-from kd_rag.retrievers import _leak_guard, examples
-from kd_rag.types import InputError
+from kb_builder.readers.json_lines import read_json_lines, read_records
+from kb_builder.sources import read_passages
+from kd_rag.knowledge.content import words_digest
+from kd_rag.retrievers._leak_guard import LeakGuard
+from kd_rag.types import InputError, Query
+from tests.knowledge.doubles import word_embedder
 
 RECORD = {
     "id": "r1",
@@ -26,12 +30,25 @@ def test_a_labelled_record_becomes_an_example_that_knows_its_record(tmp_path, su
         "id": "example-r1",
         "kind": "example",
         "text": "Is this coat warm?\nYes.",
-        "metadata": {"record_id": "r1", "label": "material", "task": "intent"},
+        "metadata": {
+            "record_id": "r1",
+            "words_digest": words_digest("Is this coat warm? Yes."),
+            "label": "material",
+            "task": "intent",
+        },
     }
 
 
-def test_the_keys_are_those_that_the_retrievers_look_for():
-    assert (RECORD_KEY, LABEL_KEY) == (_leak_guard.RECORD_KEY, examples.LABEL_KEY)
+def test_all_pieces_of_a_long_record_are_kept_from_its_copy(tmp_path):
+    """No piece has the words of the whole, and the copy has another id: both would let the label through."""
+    text = " ".join(f"Sentence {i} of a long complaint." for i in range(20))
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({**RECORD, "turns": [{"role": "user", "text": text}]}))
+    pieces = Chunker(word_embedder(max_tokens=40), 0).chunk(read_passages([path], Reading()))
+    assert len(pieces) == 4
+    guard = LeakGuard(pieces)
+    assert guard.forbidden(Query("x", record_id="copy", record_text=text.upper())) == [0, 1, 2, 3]
+    assert guard.forbidden(Query("x", record_id="other", record_text=text[:-10])) == []
 
 
 def test_a_record_without_text_gives_no_example(tmp_path):
