@@ -24,6 +24,8 @@ class VariantConfig:
     """Lists of values by dotted key; each combination is a variant of its own."""
     published: dict[str, float] = field(default_factory=dict)
     """Figures of others to stand beside this variant's, by task or `average`: `{average: 81.19}`."""
+    published_by_epoch: dict[float, dict[str, float]] = field(default_factory=dict)
+    """The same while others trained, by epoch: `{5.0: {intent: 88.28}}`; a row of its own in the tables by epoch."""
 
 
 @dataclass

@@ -22,14 +22,14 @@ def explain(error: OmegaConfBaseException, base: DictConfig, source: str, prefix
 
 def misplaced(base: DictConfig, layer: DictConfig, prefix: str = "") -> str | None:
     """Return what is wrong with a plain value that stands where a section belongs, None when all is well."""
-    for key in map(str, layer):
+    for key in layer:
         own, new = base._get_node(key) if key in base else None, layer[key]
         if isinstance(own, ListConfig) and isinstance(new, DictConfig):
-            return f"{prefix}{key}: expected a list, found {OmegaConf.to_container(new)}"
+            return f"{prefix}{key!s}: expected a list, found {OmegaConf.to_container(new)}"
         if isinstance(own, DictConfig) and new is not None:
             if not isinstance(new, DictConfig):
-                return f"{prefix}{key}: expected a mapping of keys, found {new!r}"
-            found = None if own._is_none() else misplaced(own, new, f"{prefix}{key}.")
+                return f"{prefix}{key!s}: expected a mapping of keys, found {new!r}"
+            found = None if own._is_none() else misplaced(own, new, f"{prefix}{key!s}.")
             if found:
                 return found
     return None

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make what is missing, write the tables, print the first; 3 if a run failed."""
+    from kd_rag._config_ablation import VariantConfig
     from kd_rag.commands._ablation_jobs import check_unchanged, make_all
     from kd_rag.commands._ablation_memory import Places
     from kd_rag.commands._ablation_plan import read_plan, run_name
@@ -46,23 +47,23 @@ def run(args: argparse.Namespace) -> int:
     search = _search(plan, args.out, places) if plan.section.search.space else None
     absent = make_all(plan.jobs, args.out, plan.section.split, places)
     failed = any(absent.values())
-    published = {name: variant.published for name, variant in plan.variants.items()}
+    settings = dict(plan.variants)
     if search:
         search.run()
         absent |= search.absent
         failed |= search.failed
-        published |= {name: {} for name in search.names}
+        settings |= {name: VariantConfig() for name in search.names}
 
     from kd_rag.evaluation.ablation import write_tables
     from kd_rag.evaluation.runs import read_run
     from kd_rag.evaluation.variants import Variant
 
     variants = []
-    for name, figures in published.items():
+    for name, variant in settings.items():
         reasons = {seed: absent[run_name(name, seed)] for seed in plan.section.seeds}
         runs = {s: read_run(args.out / "runs" / run_name(name, s)) for s, reason in reasons.items() if reason is None}
         without = {seed: reason for seed, reason in reasons.items() if reason is not None}
-        variants.append(Variant(name, runs, without, figures))
+        variants.append(Variant(name, runs, without, variant.published, variant.published_by_epoch))
     trials = search.table() if search else []
     print(write_tables(variants, plan.base, plan.section.epochs, args.out, trials))
     if search and search.best is not None:

@@ -7,7 +7,7 @@ plots, `ablation.html`, which hold no time and no speed, so that the same runs g
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,13 +15,13 @@ from typing import Any
 
 from kd_rag.durable import write_whole
 from kd_rag.evaluation import tables
-from kd_rag.evaluation.comparison import Comparison, compare
+from kd_rag.evaluation.comparison import Compared, compare
 from kd_rag.evaluation.curves import by_epoch, ordered
 from kd_rag.evaluation.html.study import study_page
 from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND, COMPARISON_LEGEND, SEARCH_LEGEND
 from kd_rag.evaluation.markdown import cell, table
 from kd_rag.evaluation.tables import ABSENT, Rows
-from kd_rag.evaluation.variants import Variant, curves_of, scores_of
+from kd_rag.evaluation.variants import Variant, curves_of, published_curves, scores_of
 
 
 def write_tables(
@@ -39,7 +39,8 @@ def write_tables(
     failures = [["variant", "seed", "reason"]]
     failures += [[v.name, str(seed), error] for v in variants for seed, error in v.failed.items()]
     blocks = ["# Ablation", "## Scores", scores, ABLATION_LEGEND, "## By epoch", table(epoch_table(variants, epochs))]
-    blocks += [ABLATION_EPOCHS_LEGEND, "## Compared with the base", table(tables.comparison_table(compared)), legend]
+    blocks += [ABLATION_EPOCHS_LEGEND, "## Compared with the base", table(tables.comparison_table(compared))]
+    blocks += [legend, *map(cell, tables.left_out(compared))]
     blocks += ["## Failed or pruned", table(failures)]
     blocks += ["## Search", table(trials), SEARCH_LEGEND] if trials else []
     page = study_page(variants, base, compared, epoch_table(variants, epochs), failures, trials or [])
@@ -64,11 +65,15 @@ def score_table(variants: Sequence[Variant]) -> Rows:
 
 
 def epoch_table(variants: Sequence[Variant], epochs: Sequence[float]) -> Rows:
-    """Lay out one row for each variant and column of the scores, one column for each epoch."""
-    return by_epoch({variant.name: curves_of(variant) for variant in variants}, epochs, "variant")
+    """Lay out one row for each variant and column of its scores, then of published ones; one column for each epoch."""
+    curves = {}
+    for variant in variants:
+        curves[variant.name] = curves_of(variant)
+        curves[f"{variant.name}, published"] = published_curves(variant)
+    return by_epoch(curves, epochs, "variant")
 
 
-def _compared(variants: Sequence[Variant], base: str) -> dict[str, dict[str, Comparison]]:
+def _compared(variants: Sequence[Variant], base: str) -> dict[str, Compared]:
     """Compare each variant with the base on the seeds that both have; a failed base is compared with none."""
     first = next(variant for variant in variants if variant.name == base)
     found = {}
@@ -82,7 +87,7 @@ def _compared(variants: Sequence[Variant], base: str) -> dict[str, dict[str, Com
     return found
 
 
-def _described(variant: Variant, compared: Mapping[str, Comparison] | None) -> dict[str, Any]:
+def _described(variant: Variant, compared: Compared | None) -> dict[str, Any]:
     scores = scores_of(variant)
     return {
         "seeds": list(variant.runs),
@@ -92,7 +97,9 @@ def _described(variant: Variant, compared: Mapping[str, Comparison] | None) -> d
         "std": {name: stdev(values) if len(values) > 1 else None for name, values in scores.items()},
         "by_epoch": curves_of(variant),
         "published": dict(variant.published),
-        "compared_with_base": compared and {task: {**asdict(c), "verdict": c.verdict} for task, c in compared.items()},
+        "published_by_epoch": published_curves(variant),
+        "compared_with_base": compared and {n: {**asdict(c), "verdict": c.verdict} for n, c in compared.found.items()},
+        "not_compared": compared and dict(compared.left_out),
         "failed": dict(variant.failed),
     }
 

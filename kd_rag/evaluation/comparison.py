@@ -1,35 +1,37 @@
-"""Whether one model is better than another on the same records: a paired bootstrap and McNemar's exact test.
+"""Whether one model is better than another on the same records: bootstrap, Welch's t, McNemar.
 
 In: the predictions of two models, one list for each seed. Out: the difference of their weighted F1 with its 95%
-interval and p, for each task. Sources: Efron 1979 for the bootstrap, McNemar 1947 for the test.
+interval and p, for each task and the average. The bootstrap over records is paired (Efron 1979), as is McNemar's exact
+test (1947); Welch's t (1947) is over seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from scipy.stats import binomtest
 
+from kd_rag.evaluation.metrics import AVERAGE
 from kd_rag.evaluation.predictions import Prediction
-from kd_rag.evaluation.statistics import CONFIDENCE, weighted_f1
-from kd_rag.types import InputError
+from kd_rag.evaluation.resampling import Resampled, average_of, draw_runs, resample
+from kd_rag.evaluation.statistics import CONFIDENCE, welch
 
 Seeds = Sequence[Sequence[Prediction]]
 """The predictions of one model, from one run for each seed."""
+Records = Mapping[str, Prediction]
+"""One run's predictions on the records of one task, by id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How much better the second model is than the first on one task.
+    """How much better the second model is than the first on one task, or on the average of the tasks.
 
-    `difference` is that of the weighted F1, in [-1, 1], of means over the seeds; `low` and `high` end its 95%
-    interval. `p` is the two-sided p of the bootstrap. `only_first` and `only_second` count the answers that one model
-    alone has right, over pairs of runs (the first seeds of both, the second ones, …); `mcnemar_p` is of these counts
-    and None with several seeds, whose answers to one record are not independent.
+    `difference` is that of the weighted F1, in [-1, 1], of means over the seeds. `low` and `high` end its 95%
+    interval, and `p` is two-sided: of a bootstrap, and where a model has several seeds the outer ends and the larger p
+    of the bootstrap and of Welch's t over the runs. `only_first` and `only_second` count the records that one model
+    alone has right, by the commonest answer of its runs (of equals the first); `mcnemar_p` is of these counts.
     """
 
     difference: float
@@ -38,7 +40,7 @@ class Comparison:
     p: float
     only_first: int
     only_second: int
-    mcnemar_p: float | None
+    mcnemar_p: float
 
     @property
     def verdict(self) -> str:
@@ -48,61 +50,40 @@ class Comparison:
         return "better" if self.low > 0 else "worse"
 
 
-def compare(first: Seeds, second: Seeds, samples: int, seed: int) -> dict[str, Comparison]:
-    """Compare two models task by task on the records that all their runs share, whatever the order in the files.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two models side by side: `found` by task and, where all of several tasks are there, the average; `left_out` says
+    by task why it was not compared."""
 
-    A resample draws records, the same for both models, and with several runs their seeds too. Raises InputError naming
-    the first record that one run has and another has not, or whose gold label differs.
+    found: Mapping[str, Comparison]
+    left_out: Mapping[str, str]
+
+
+def compare(first: Seeds, second: Seeds, samples: int, seed: int) -> Compared:
+    """Compare two models task by task, whatever the order in the files; a task whose records or gold labels are not the
+    same in all runs is left out.
+
+    A resample draws records, the same for both models, and with several runs also these: n - 1 of n, as the mean of n
+    drawn ones varies too little (Davison and Hinkley 1997). A run is drawn with all of its tasks.
     """
     assert min(len(first), len(second)) > 0, "a model has at least one run"
-    reference = _by_record(first[0])
-    tables = [[_aligned(reference, run) for run in model] for model in (first, second)]
-    found = {}
-    for task in dict.fromkeys(task for task, _ in reference):
-        keys = [key for key in sorted(reference) if key[0] == task]
-        gold = [str(reference[key].label) for key in keys]
-        one, other = ([[table[key].predicted for key in keys] for table in model] for model in tables)
-        found[task] = compare_task(gold, one, other, samples, seed)
-    return found
-
-
-def compare_task(
-    gold: Sequence[str], first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], samples: int, seed: int
-) -> Comparison:
-    """Compare the labels that two models predicted; `first` and `second` hold one list a seed, in the order of `gold`.
-
-    The bootstrap's p is twice the smaller share of resampled differences on one side of 0, with 1 added to count and
-    total (Davison and Hinkley 1997), and no larger than 1.
-    """
-    labels = np.array(sorted({*gold, *(p for run in (*first, *second) for p in run)}))
-    truth = np.searchsorted(labels, gold)
-    one, other = (np.searchsorted(labels, np.array(model)) for model in (first, second))
-    cells = [truth * len(labels) + model for model in (one, other)]
-    ours, theirs = (_mean_f1(np.array([[_tally(run, len(labels)) for run in model]])) for model in cells)
-    observed = float(theirs[0] - ours[0])
+    models = [[_by_task(run) for run in model] for model in (first, second)]
     rng = np.random.default_rng(seed)
-    tallies: tuple[list[Any], list[Any]] = ([], [])
-    for _ in range(samples):
-        records = rng.integers(len(truth), size=len(truth))
-        for model, found in zip(cells, tallies, strict=True):
-            runs = model[rng.integers(len(model), size=len(model))] if len(model) > 1 else model
-            found.append([_tally(run[records], len(labels)) for run in runs])
-    ours, theirs = (_mean_f1(np.array(found)) for found in tallies)
-    differences = theirs - ours
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(differences, [tail, 100 - tail])
-    beyond = min((differences <= 0).sum(), (differences >= 0).sum())
-    only_first, only_second = _discordant(truth, one, other)
-    single = len(one) == len(other) == 1
-    return Comparison(
-        difference=observed,
-        low=float(low),
-        high=float(high),
-        p=min(1.0, float(2 * (beyond + 1) / (samples + 1))),
-        only_first=only_first,
-        only_second=only_second,
-        mcnemar_p=mcnemar(only_first, only_second) if single else None,
-    )
+    drawn = [draw_runs(len(model), samples, rng) for model in models]
+    resampled, left_out = {}, {}
+    for task in dict.fromkeys(task for model in models for run in model for task in run):
+        one, other = ([run.get(task, {}) for run in model] for model in models)
+        why = next(filter(None, (_mismatch(one[0], run) for run in (*one, *other))), None)
+        if why:
+            left_out[task] = why
+            continue
+        ids = sorted(one[0])
+        gold = [str(one[0][i].label) for i in ids]
+        ours, theirs = ([[run[i].predicted for i in ids] for run in model] for model in (one, other))
+        resampled[task] = resample(gold, ours, theirs, drawn, rng)
+    if len(resampled) > 1 and not left_out:
+        resampled[AVERAGE] = average_of(list(resampled.values()))
+    return Compared({name: _concluded(found) for name, found in resampled.items()}, left_out)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -111,44 +92,42 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, n, 0.5).pvalue) if n else 1.0
 
 
-def _tally(cells: Int[np.ndarray, " n"], labels: int) -> Int[np.ndarray, "3 labels"]:
-    """Count each label's records, answers and right answers; a record's cell is its gold column times `labels` plus the
-    predicted one, so that one pass over the records counts all three."""
-    confusion = np.bincount(cells, minlength=labels * labels).reshape(labels, labels)
-    return np.stack([confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()])
+def _concluded(found: Resampled) -> Comparison:
+    """Return what the resampled differences say.
+
+    The bootstrap's p is twice the smaller share of them on one side of 0, with 1 added to count and total (Davison and
+    Hinkley 1997), and no larger than 1.
+    """
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(found.differences, [tail, 100 - tail])
+    beyond = min((found.differences <= 0).sum(), (found.differences >= 0).sum())
+    p = min(1.0, float(2 * (beyond + 1) / (len(found.differences) + 1)))
+    if len(found.first) + len(found.second) > 2:
+        by_seeds = welch(found.first, found.second)
+        low, high, p = min(low, by_seeds[0]), max(high, by_seeds[1]), max(p, by_seeds[2])
+    return Comparison(
+        difference=float(found.second.mean() - found.first.mean()),
+        low=float(low),
+        high=float(high),
+        p=p,
+        only_first=found.only_first,
+        only_second=found.only_second,
+        mcnemar_p=mcnemar(found.only_first, found.only_second),
+    )
 
 
-def _mean_f1(tallies: Int[np.ndarray, "samples seeds 3 labels"]) -> Float[np.ndarray, " samples"]:
-    """Return the weighted F1 of each resample, averaged over the seeds."""
-    samples, seeds, _, labels = tallies.shape
-    support, claimed, hits = np.moveaxis(tallies, 2, 0).reshape(3, samples * seeds, labels)
-    return weighted_f1(support, claimed, hits).reshape(samples, seeds).mean(axis=1)  # type: ignore[no-any-return]
-
-
-def _discordant(
-    truth: Int[np.ndarray, " n"], one: Int[np.ndarray, "seeds n"], other: Int[np.ndarray, "others n"]
-) -> tuple[int, int]:
-    pairs = min(len(one), len(other))
-    ours, theirs = one[:pairs] == truth, other[:pairs] == truth
-    return int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-
-
-def _by_record(run: Sequence[Prediction]) -> dict[tuple[str, str], Prediction]:
-    return {(prediction.task, prediction.id): prediction for prediction in run}
-
-
-def _aligned(
-    reference: dict[tuple[str, str], Prediction], run: Sequence[Prediction]
-) -> dict[tuple[str, str], Prediction]:
-    """Return `run` by record, or raise InputError naming the first record in which it differs from `reference`."""
-    found = _by_record(run)
-    for key in [*reference, *found]:
-        if key not in reference or key not in found:
-            side = "second" if key not in reference else "first"
-            raise InputError(
-                f"record {key[1]!r} of task {key[0]!r} is in the {side} run only; compare the same records"
-            )
-        if reference[key].label != found[key].label:
-            labels = f"{reference[key].label!r} in one run and {found[key].label!r} in the other"
-            raise InputError(f"record {key[1]!r} of task {key[0]!r} is labelled {labels}; compare the same records")
+def _by_task(run: Sequence[Prediction]) -> dict[str, dict[str, Prediction]]:
+    found: dict[str, dict[str, Prediction]] = {}
+    for prediction in run:
+        found.setdefault(prediction.task, {})[prediction.id] = prediction
     return found
+
+
+def _mismatch(reference: Records, run: Records) -> str | None:
+    """Return in which record two runs differ, None where they have the same."""
+    for i in [*reference, *run]:
+        if i not in reference or i not in run:
+            return f"record {i!r} was not scored in all runs"
+        if reference[i].label != run[i].label:
+            return f"record {i!r} is labelled {reference[i].label!r} in one run and {run[i].label!r} in another"
+    return None

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kd_rag.evaluation.metrics import AVERAGE
 from kd_rag.evaluation.tables import ABSENT, Rows
 
-AVERAGE = "average"
 FARTHEST = 0.25
 """Epochs between a column that was asked for and the evaluation that it shows."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kd_rag.evaluation.baselines import majority_class
-from kd_rag.evaluation.comparison import Comparison, compare
+from kd_rag.evaluation.comparison import Compared, compare
 from kd_rag.evaluation.curves import Point, points
 from kd_rag.evaluation.distillation import pairs, records
 from kd_rag.evaluation.metrics import score
@@ -21,15 +21,14 @@ from kd_rag.evaluation.tables import Scored
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`compared` is of each run on the first one's records with the first; `uncompared` names the others.
+    """`compared` is of each other run with the first, on tasks of which both have the same records.
 
     `scored` has the runs in their order and baselines behind them; `taught` is `{student: teacher}`.
     """
 
     runs: Mapping[str, Run]
     scored: Sequence[Scored]
-    compared: Mapping[str, Mapping[str, Comparison]]
-    uncompared: Sequence[str]
+    compared: Mapping[str, Compared]
     taught: Mapping[str, str]
     curves: Mapping[str, Mapping[str, Sequence[Point]]]
 
@@ -43,12 +42,11 @@ def find(runs: Sequence[Run]) -> Findings:
     """Score, compare and pair the runs."""
     named = _named(runs)
     seen = {name: records(run) for name, run in named.items()}
-    (first, base), *others = named.items()
+    (_, base), *others = named.items()
     settings = base.config
     compared = {
         name: compare([base.predictions], [run.predictions], settings.evaluation.bootstrap_samples, settings.run.seed)
         for name, run in others
-        if seen[name] == seen[first]
     }
     scored = [
         Scored(name, run.facts["command"], run.metrics, run.facts, _published(run)) for name, run in named.items()
@@ -57,7 +55,6 @@ def find(runs: Sequence[Run]) -> Findings:
         runs=named,
         scored=[*scored, *_majority_rows(named, seen)],
         compared=compared,
-        uncompared=[name for name, _ in others if name not in compared],
         taught=pairs(named),
         curves={name: points(run.folder) for name, run in named.items()},
     )

@@ -9,9 +9,11 @@ difference may be chance is told below, by comparison on the same records, and n
 EPOCHS_LEGEND = "100 × weighted F1 on valid while the runs were trained."
 
 COMPARISON_LEGEND = """\
-A difference is that of 100 × weighted F1, with the 95% interval and two-sided p of a bootstrap that
-draws the same records for both runs; it is within noise where the interval holds 0. McNemar's exact p is of the
-records that one run alone has right."""
+A difference is that of 100 × weighted F1, with the 95% interval and two-sided p of a bootstrap that draws the same
+records for both sides; it is within noise where the interval holds 0. Of several seeds these are drawn too, and what is
+shown are the outer ends and the larger p of the bootstrap and of Welch's t over the seeds. McNemar's exact p is of the
+records that one side alone has right, by the commonest answer of its seeds. Every row stands for itself: of twenty rows
+without any difference behind them, one is told as a difference."""
 
 KEPT_LEGEND = """\
 Of each distilled run whose teacher is among the runs: agreement is the share of equal answers, right or wrong; lost are
@@ -23,7 +25,8 @@ Published figures are other people's, on their own test set."""
 
 ABLATION_EPOCHS_LEGEND = """\
 100 × weighted F1 on valid while the runs were trained, mean over the seeds. Where the columns were asked for, each
-shows the nearest evaluation, at most a quarter of an epoch away: epochs of an odd number of steps have no half."""
+shows the nearest evaluation, at most a quarter of an epoch away: epochs of an odd number of steps have no half.
+Published figures are other people's, on their own test set."""
 
 SEARCH_LEGEND = """\
 Trials are the base with the values shown, drawn one after another. The score is that of the best checkpoint on valid,

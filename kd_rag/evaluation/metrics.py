@@ -21,6 +21,8 @@ from kd_rag.evaluation.statistics import bootstrap_weighted_f1
 from kd_rag.types import InputError
 
 ECE_BINS = 15
+AVERAGE = "average"
+"""Name of the mean over the tasks where it stands beside them."""
 
 
 def score(

@@ -60,19 +60,16 @@ def _markdown(found: Findings, scores: Rows) -> str:
 
 
 def _comparisons(found: Findings) -> list[str]:
-    note = [f"Not compared, being scored on other records: {cell(', '.join(found.uncompared))}."]
     legend = f"The first run is {cell(found.first)}. {COMPARISON_LEGEND}"
     return [
         table(tables.comparison_table(found.compared)),
         *([legend] if found.compared else []),
-        *(note if found.uncompared else []),
+        *map(cell, tables.left_out(found.compared)),
     ]
 
 
 def _records_warning(found: Findings) -> list[str]:
-    if not found.uncompared:
-        return []
-    return ["**The runs were scored on different records: their scores cannot be compared.**"]
+    return ["**The runs were scored on different records.**"] if tables.left_out(found.compared) else []
 
 
 def _aligned(rows: Rows) -> str:

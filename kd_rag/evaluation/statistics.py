@@ -1,14 +1,16 @@
-"""How far a score may move by chance: the bootstrap (Efron 1979) over the records of a split.
+"""How far a score may move by chance: the bootstrap (Efron 1979) over records, Welch's t (1947) over seeds.
 
-In: gold and predicted labels. Out: the ends of a 95% percentile interval.
+In: gold and predicted labels, or the scores of runs. Out: the ends of a 95% interval.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import t as student_t
 
 CONFIDENCE = 0.95
 
@@ -44,3 +46,23 @@ def weighted_f1(
     """
     f1 = 2 * hits / np.maximum(support + claimed, 1)
     return (support * f1).sum(axis=1) / support.sum(axis=1)  # type: ignore[no-any-return]
+
+
+def welch(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> tuple[float, float, float]:
+    """Return the ends of the 95% interval of mean(second) - mean(first), and the two-sided p that it is 0.
+
+    One side at least has two values; a side of a single one is taken to vary as the other does, with the other's
+    degrees of freedom. Values that do not vary at all leave no doubt.
+    """
+    sides = (first, second)
+    spreads = [side.var(ddof=1) for side in sides if len(side) > 1]
+    shares = [(side.var(ddof=1) if len(side) > 1 else spreads[0]) / len(side) for side in sides]
+    difference, error = float(second.mean() - first.mean()), math.sqrt(sum(shares))
+    if error == 0:
+        return difference, difference, float(difference == 0)
+    if len(spreads) == 1:
+        freedom = max(map(len, sides)) - 1
+    else:
+        freedom = sum(shares) ** 2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True))
+    reach = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * error
+    return difference - reach, difference + reach, float(2 * student_t.sf(abs(difference) / error, freedom))

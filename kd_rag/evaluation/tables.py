@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from kd_rag import config
-from kd_rag.evaluation.comparison import Comparison
+from kd_rag.evaluation.comparison import Compared
 from kd_rag.evaluation.runs import Run
 
 Rows = list[list[str]]
@@ -53,8 +53,8 @@ def score_table(scored: Sequence[Scored]) -> Rows:
     return rows
 
 
-def comparison_table(found: Mapping[str, Mapping[str, Comparison]]) -> Rows:
-    """Lay out how each named run compares with the first, task by task."""
+def comparison_table(found: Mapping[str, Compared]) -> Rows:
+    """Lay out how each named run compares with the first, task by task and on the average."""
     rows = [
         [
             "run",
@@ -68,13 +68,17 @@ def comparison_table(found: Mapping[str, Mapping[str, Comparison]]) -> Rows:
             "verdict",
         ]
     ]
-    for name, tasks in found.items():
-        for task, c in tasks.items():
-            exact = ABSENT if c.mcnemar_p is None else f"{c.mcnemar_p:.3f}"
+    for name, compared in found.items():
+        for task, c in compared.found.items():
             interval = f"{100 * c.low:+.1f} to {100 * c.high:+.1f}"
-            counts = [str(c.only_first), str(c.only_second)]
-            rows.append([name, task, f"{100 * c.difference:+.1f}", interval, f"{c.p:.3f}", *counts, exact, c.verdict])
+            counts = [str(c.only_first), str(c.only_second), f"{c.mcnemar_p:.3f}"]
+            rows.append([name, task, f"{100 * c.difference:+.1f}", interval, f"{c.p:.3f}", *counts, c.verdict])
     return rows
+
+
+def left_out(found: Mapping[str, Compared]) -> list[str]:
+    """Return a sentence for each task of a run that could not be compared with the first."""
+    return [f"Not compared: {name}, {task}: {why}." for name, c in found.items() for task, why in c.left_out.items()]
 
 
 def weakest_labels(named: Mapping[str, Run]) -> Rows:

@@ -15,12 +15,14 @@ from kd_rag.evaluation.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Runs by seed; why other seeds have none: the last line of an error, or pruned; and what others published."""
+    """Runs by seed; why other seeds have none: the last line of an error, or pruned; and what others published: of the
+    end by column, and `{epoch: {column: figure}}`."""
 
     name: str
     runs: Mapping[int, Run]
     failed: Mapping[int, str]
     published: Mapping[str, float]
+    published_by_epoch: Mapping[float, Mapping[str, float]]
 
 
 def scores_of(variant: Variant) -> dict[str, list[float]]:
@@ -51,3 +53,12 @@ def curves_of(variant: Variant) -> dict[str, dict[float, float]]:
         column: {epoch: fmean(p.score for p in seeds) for epoch, seeds in curve.items()}
         for column, curve in seed_curves(variant).items()
     }
+
+
+def published_curves(variant: Variant) -> dict[str, dict[float, float]]:
+    """Return, by column, what others published of each epoch."""
+    found: dict[str, dict[float, float]] = {}
+    for epoch, figures in variant.published_by_epoch.items():
+        for column, figure in figures.items():
+            found.setdefault(column, {})[epoch] = figure
+    return found

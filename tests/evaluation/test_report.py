@@ -139,7 +139,11 @@ def test_runs_on_different_records_are_not_compared_in_silence(teacher, make_run
     path = other / "predictions-test.jsonl"
     path.write_text(path.read_text(encoding="utf-8").replace("intent-00", "intent-xx"), encoding="utf-8")
     table = write_report([teacher, other], tmp_path / "out")
-    assert "scored on different records" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "scored on different records" in section(page, "Scores")
+    comparisons = section(page, "Compared with the first run")
+    assert "Not compared: other, intent: record 'intent-00' was not scored in all runs." in comparisons
+    assert "| other | image_scene |" in comparisons
     assert "majority class (teacher)" in table
     assert "majority class (other)" in table
 

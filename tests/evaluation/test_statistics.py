@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind
 from sklearn.metrics import f1_score
 
-from kd_rag.evaluation.statistics import bootstrap_weighted_f1
+from kd_rag.evaluation.statistics import bootstrap_weighted_f1, welch
 
 LABELS = ["refund", "物流", "gift card", "其他"]
 pairs = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30)
@@ -54,3 +55,17 @@ def test_interval_follows_the_seed_and_not_the_order_of_the_records():
 
 def test_perfect_predictions_have_no_spread():
     assert bootstrap_weighted_f1(LABELS, LABELS, 100, seed=0) == (1.0, 1.0)
+
+
+def test_welch_equals_scipy_and_a_single_value_borrows_the_other_sides_spread():
+    one, other = np.array([0.5, 0.52, 0.57]), np.array([0.61, 0.66])
+    theirs = ttest_ind(other, one, equal_var=False)
+    low, high, p = welch(one, other)
+    assert p == pytest.approx(theirs.pvalue)
+    assert (low, high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+    # As a prediction interval of one more value: the spread of 0.036 times the root of 1 + 1/3, with two degrees.
+    low, high, _ = welch(one, np.array([0.6]))
+    assert (high - low) / 2 == pytest.approx(4.302653 * one.std(ddof=1) * (4 / 3) ** 0.5)
+    assert welch(one[:1], one[:2])[2] == pytest.approx(0.666667, abs=1e-6)
+    assert welch(np.array([0.5]), np.array([0.5, 0.5])) == (0, 0, 1)
+    assert welch(np.array([0.5]), np.array([0.75, 0.75])) == (0.25, 0.25, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from kd_rag.evaluation.comparison import Comparison
+from kd_rag.evaluation.comparison import Compared
 from kd_rag.evaluation.curves import by_epoch, columns, intervals, ordered
 from kd_rag.evaluation.findings import Findings
 from kd_rag.evaluation.html.frame import group, series_class
@@ -17,7 +17,7 @@ from kd_rag.evaluation.html.markup import Markup, tag
 from kd_rag.evaluation.html.strips import interval_strip
 from kd_rag.evaluation.html.tables import cell, plain_table, table
 from kd_rag.evaluation.legends import COMPARISON_LEGEND, EPOCHS_LEGEND, SCORES_LEGEND
-from kd_rag.evaluation.tables import ABSENT, Scored
+from kd_rag.evaluation.tables import ABSENT, Scored, left_out
 
 BANDS_LEGEND = """\
 Bands are 95% intervals over the records, of many runs those of the ones chosen above; that of the average takes the
@@ -34,9 +34,9 @@ def score_section(found: Findings) -> list[Markup]:
     heads = ["run", *(spoken(n) for n in shown), "NLL", "ECE"]
     head = [cell(name, header=True, scope="col", number=i > len(shown)) for i, name in enumerate(heads)]
     rows = [_score_row(row, index, shown, domain) for index, row in enumerate(found.scored)]
-    warning = "The runs were scored on different records: their scores cannot be compared."
+    warning = "The runs were scored on different records."
     return [
-        *([tag("p", warning, class_="warning", role="note")] if found.uncompared else []),
+        *([tag("p", warning, class_="warning", role="note")] if left_out(found.compared) else []),
         table(f"100 × weighted F1 with 95% intervals, drawn from {domain[0]:g} to 100", head, rows, class_="scores"),
         published_note(published),
         tag("p", SCORES_LEGEND, class_="legend-text"),
@@ -81,31 +81,30 @@ def comparison_section(found: Findings) -> list[Markup]:
         return [tag("p", "There is one run only; name several to compare them.", class_="none")]
     blocks = [tag("p", "Each run against ", tag("b", found.first), ".")]
     blocks += comparison_table(found.compared, "run", f"Differences from {found.first} on the same records")
-    if found.uncompared:
-        blocks.append(tag("p", f"Scored on other records, hence not compared: {', '.join(found.uncompared)}."))
     return blocks
 
 
-def comparison_table(compared: Mapping[str, Mapping[str, Comparison]], first: str, caption: str) -> list[Markup]:
-    """Return the table of comparisons and what its figures mean; `first` heads the names."""
-    if not compared:
-        return [tag("p", "None.", class_="none")]
+def comparison_table(compared: Mapping[str, Compared], first: str, caption: str) -> list[Markup]:
+    """Return the table of comparisons, what its figures mean and what has none; `first` heads the names."""
+    notes = [tag("p", sentence) for sentence in left_out(compared)]
+    every = [c for model in compared.values() for c in model.found.values()]
+    if not every:
+        return [tag("p", "None.", class_="none"), *notes]
     rows = []
-    widest = max(100 * max(abs(c.low), abs(c.high)) for tasks in compared.values() for c in tasks.values()) or 1.0
-    for name, tasks in compared.items():
-        for task, c in tasks.items():
+    widest = max(100 * max(abs(c.low), abs(c.high)) for c in every) or 1.0
+    for name, model in compared.items():
+        for task, c in model.found.items():
             strip = interval_strip((-widest, widest), 100 * c.low, 100 * c.difference, 100 * c.high, zero=0)
             told = [tag("b", _signed(c.difference)), tag("small", f" {_signed(c.low)} to {_signed(c.high)}")]
-            exact = ABSENT if c.mcnemar_p is None else f"{c.mcnemar_p:.3f}"
             rows.append([
                 cell(name, tag("small", spoken(task), class_="below"), header=True),
                 cell(*told, strip, class_="interval"),
                 cell(tag("span", c.verdict, class_=f"verdict {VERDICTS[c.verdict]}")),
-                *(cell(x, number=True) for x in (f"{c.p:.3f}", c.only_first, c.only_second, exact)),
+                *(cell(x, number=True) for x in (f"{c.p:.3f}", c.only_first, c.only_second, f"{c.mcnemar_p:.3f}")),
             ])  # fmt: skip
     heads = [first, "difference", "verdict", "p", "only first right", "only this right", "McNemar p"]
     head = [cell(name, header=True, scope="col", number=i > 2) for i, name in enumerate(heads)]
-    return [table(caption, head, rows), tag("p", COMPARISON_LEGEND, class_="legend-text")]
+    return [table(caption, head, rows), tag("p", COMPARISON_LEGEND, class_="legend-text"), *notes]
 
 
 def curve_section(found: Findings) -> list[Markup]:

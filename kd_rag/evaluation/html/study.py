@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-from kd_rag.evaluation.comparison import Comparison
+from kd_rag.evaluation.comparison import Compared
 from kd_rag.evaluation.curves import Point, intervals, ordered
 from kd_rag.evaluation.html.document import document
 from kd_rag.evaluation.html.frame import group, series_class
@@ -32,7 +32,7 @@ records; bands of the curves likewise."""
 def study_page(
     variants: Sequence[Variant],
     base: str,
-    compared: Mapping[str, Mapping[str, Comparison]],
+    compared: Mapping[str, Compared],
     epochs: Rows,
     failures: Rows,
     trials: Rows,

@@ -39,9 +39,9 @@ def test_scores_have_the_interval_drawn_where_it_lies(found):
 
 def test_comparisons_say_verdict_and_counts(found):
     rows = rows_of(comparison_section(found))[1:]
-    assert [row[0] for row in rows] == ["pupilintent", "pupilimage scene"]
-    assert [row[2] for row in rows] == ["worse", "within noise"]
-    assert [row[4:6] for row in rows] == [["20", "1"], ["2", "0"]]
+    assert [row[0] for row in rows] == ["pupilintent", "pupilimage scene", "pupilaverage"]
+    assert [row[2] for row in rows] == ["worse", "within noise", "worse"]
+    assert [row[4:6] for row in rows] == [["20", "1"], ["2", "0"], ["22", "1"]]
 
 
 def test_labels_stand_with_the_weakest_on_top_and_without_those_that_no_record_has(found):

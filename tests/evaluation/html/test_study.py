@@ -22,7 +22,7 @@ def page(make_run, tmp_path):
             (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
             runs[seed] = read_run(folder)
         published = {"average": 83.98} if name == "base" else {}
-        variants.append(Variant(name, runs, {} if name == "base" else {1: "out of memory"}, published))
+        variants.append(Variant(name, runs, {} if name == "base" else {1: "out of memory"}, published, {}))
     write_tables(variants, "base", [0.5, 1], tmp_path)
     return (tmp_path / "ablation.html").read_text(encoding="utf-8")
 
