@@ -74,6 +74,25 @@ def test_first_frame_of_an_animation(tmp_path):
     )
 
 
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+@pytest.mark.parametrize("length", [6, 8, 10, 13, 20])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_cut_exif_block_leaves_the_picture_as_it_lies(tmp_path, format, length):
+    """A file that every viewer shows, and that ends a run with a traceback."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.new("RGB", (40, 20), RED)
+    loaded = load_picture(saved(tmp_path, picture, format, exif=exif.tobytes()[:length]))
+    assert loaded.size == (40, 20)
+    assert loaded.getpixel((5, 5)) == pytest.approx(RED, abs=2)
+
+
+def encoded(mode, format="TIFF"):
+    content = io.BytesIO()
+    Image.new(mode, (4, 4)).save(content, format)
+    return content.getvalue()
+
+
 def jpeg():
     encoded = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(encoded, "JPEG")
@@ -88,11 +107,25 @@ def jpeg():
         (b"<html>", "is not a picture", True),
         (jpeg()[: len(jpeg()) // 2], "is a damaged picture", False),
         (png_header(10, 10), "is a damaged picture", False),
+        (encoded("F"), "has pixels of 32 bits, and does not say which is white; save it with 8", True),
+        (encoded("I"), "has pixels of 32 bits", True),
+        (encoded("RGB", "TGA"), "is not a picture; JPEG, PNG, WebP, GIF, BMP and TIFF are read", True),
         (png_header(5001, 5000), "has 5001 x 5000 pixels; 25 megapixels", True),
         (png_header(10_000, 10_000), "declares over 89 megapixels; 25", True),
         (png_header(30_000, 30_000), "declares over 89 megapixels; 25", True),
     ],
-    ids=["empty", "html", "half a JPEG", "PNG without pixels", "25 MP and a bit", "100 MP", "900 MP"],
+    ids=[
+        "empty",
+        "html",
+        "half a JPEG",
+        "PNG without pixels",
+        "floats",
+        "32-bit greys",
+        "another format",
+        "25 MP and a bit",
+        "100 MP",
+        "900 MP",
+    ],
 )
 def test_broken_pictures_are_named(tmp_path, content, fault, in_header):
     """A traceback, or a gigabyte of memory, for one bad file among thousands."""

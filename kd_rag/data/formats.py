@@ -8,6 +8,7 @@ Pictures are not looked at here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,29 +82,40 @@ def _read_item(item: Item) -> tuple[Draft | None, list[str]]:
         marks, keys = ", ".join(_READERS), shown(list(value))
         return None, [*faults, f"has none of the keys {marks}, which tell the format; it has {keys}{near}"]
     draft = read_fields(value, _READERS[mark], faults)
-    return draft, faults or list(_contradictions(draft))
+    faulty = {re.split(r"[.:[]", fault)[0] for fault in faults}
+    return draft, [*faults, *(fault for keys, fault in _contradictions(draft) if not faulty & keys)]
 
 
-def _contradictions(draft: Draft) -> Iterator[str]:
-    """Yield what is wrong between the fields of a record whose fields are each well formed."""
+_TURNS = frozenset(["turns", "messages", "conversations", "instruction"])
+_IMAGES = frozenset(["images", "image"])
+_LABEL = frozenset(["label", "output", "messages", "conversations"])
+_LISTED = frozenset(["metadata", "instruction"])
+"""The keys that hold a part of a record, in any of the formats."""
+
+
+def _contradictions(draft: Draft) -> Iterator[tuple[frozenset[str], str]]:
+    """Yield what is wrong between the fields of a record, with the keys that have to be well formed to tell."""
     if not draft.turns and not draft.images:
-        yield "has no turns and no images; it needs one of them"
+        yield _TURNS | _IMAGES, "has no turns and no images; it needs one of them"
     marks = sum(turn.text.count(IMAGE_MARKER) for turn in draft.turns)
     if marks > len(draft.images):
-        yield f"has {marks} {IMAGE_MARKER} marks in its turns for {len(draft.images)} images; name the missing ones"
+        marked = f"has {marks} {IMAGE_MARKER} marks in its turns for {len(draft.images)} images"
+        yield _TURNS | _IMAGES, f"{marked}; name the missing ones"
     if draft.ocr is not None and len(draft.ocr) != len(draft.images):
-        yield f"ocr: has {len(draft.ocr)} entries for {len(draft.images)} images; give each one, null for no text"
+        entries = f"has {len(draft.ocr)} entries for {len(draft.images)} images"
+        yield _IMAGES | {"ocr"}, f"ocr: {entries}; give each one, null for no text"
     label = draft.label
     if label is not None and (not label or label != label.strip()):
-        yield f"label: is {shown(label)}; write it without spaces around it, or null for a record without one"
+        yield _LABEL, f"label: is {shown(label)}; write it without spaces around it, or null for a record without one"
     if "labels" not in draft.metadata:
         return
     labels = draft.metadata["labels"]
     if not _are_labels(labels):
-        yield f"metadata.labels: expected different strings that are not empty, found {shown(labels)}"
+        yield _LISTED, f"metadata.labels: expected different strings that are not empty, found {shown(labels)}"
     elif label is not None and label not in labels:
         near = closest(label, labels)
-        yield f"label: {label!r} is not one of the {len(labels)} labels that the record lists; the nearest is {near!r}"
+        unlisted = f"{label!r} is not one of the {len(labels)} labels that the record lists"
+        yield _LABEL | _LISTED, f"label: {unlisted}; the nearest is {near!r}"
 
 
 def _are_labels(value: Any) -> TypeGuard[list[str]]:

@@ -20,7 +20,7 @@ from PIL.Image import Image
 from kd_rag.config import PromptParts, QueryConfig, RaftConfig, TaskConfig
 from kd_rag.data.queries import dialogue_text, make_query
 from kd_rag.data.raft import Raft, check_raft
-from kd_rag.pictures import load_picture
+from kd_rag.pictures import PictureError, load_picture
 from kd_rag.types import (
     Asked,
     Dialogue,
@@ -155,7 +155,7 @@ class Examples:
     def _picture(record: Record, path: Path) -> Image:
         try:
             return load_picture(path)
-        except InputError as error:
+        except PictureError as error:
             raise InputError(f"record {record.id!r}: {error}") from None
 
 

@@ -8,16 +8,13 @@ always checked, their pixels only on demand: decoding is far slower, and is done
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from kd_rag.data._formats_fields import Draft
 from kd_rag.data.formats import read_entries
-from kd_rag.pictures import MAX_PIXELS, load_picture
+from kd_rag.pictures import check_picture, load_picture
 from kd_rag.types import InputError, Record
 
 
@@ -104,7 +101,7 @@ def _find_pictures(draft: Draft, folder: Path, decode: bool, faults: list[str]) 
     for name in draft.images:
         try:
             picture = _find_picture(name, folder, draft.folders)
-            (load_picture if decode else _check_header)(picture)
+            (load_picture if decode else check_picture)(picture)
             found.append(picture)
         except InputError as fault:
             faults.append(f"image {name!r}: {fault}")
@@ -126,16 +123,3 @@ def _find_picture(name: str, folder: Path, places: tuple[str, ...]) -> Path:
     if len(lying) > 1:
         raise InputError(f"lies twice, as {' and '.join(map(str, lying))}; keep one of them")
     return lying[0]
-
-
-def _check_header(path: Path) -> None:
-    """Check what a picture file declares, its pixels unread."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                sound = picture.width * picture.height <= MAX_PIXELS
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError):
-        sound = False
-    if not sound:
-        load_picture(path)  # fails likewise, and says why

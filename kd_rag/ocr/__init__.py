@@ -21,6 +21,7 @@ from kd_rag.ocr._cache import TextCache
 from kd_rag.ocr._denoise import denoise
 from kd_rag.ocr._pool import read_all
 from kd_rag.ocr._views import ViewReader
+from kd_rag.pictures import PictureError
 from kd_rag.types import InputError, Record, TextLine
 
 __all__ = ["Engine", "ReadAll", "ViewReader", "denoise", "kept_lines", "read_pictures", "read_records"]
@@ -53,11 +54,18 @@ class RecordReader(Protocol):
 def read_records(
     records: Sequence[Record], component: Mapping[str, Any], cache_dir: Path
 ) -> dict[str, tuple[tuple[TextLine, ...], ...]]:
-    """Return the lines of each picture of each record, by record id; the rest is as for `read_pictures`."""
+    """Return the lines of each picture of each record, by record id; the rest is as for `read_pictures`.
+
+    Raises InputError naming the record as well.
+    """
     engine = registry.build("ocr", component)
     if isinstance(engine, RecordReader):
         return {record.id: engine.lines_of(record) for record in records}
-    read = read_pictures([path for record in records for path in record.images], component, cache_dir)
+    try:
+        read = read_pictures([path for record in records for path in record.images], component, cache_dir)
+    except PictureError as error:
+        identity = next(record.id for record in records if error.path in record.images)
+        raise InputError(f"record {identity!r}: {error}") from None
     return {record.id: tuple(read[path] for path in record.images) for record in records}
 
 
@@ -72,7 +80,7 @@ def read_pictures(
 
     `component` is `{"name": engine, **options}`; `processes` is the size of the pool that reads the missing ones
     (None: one a core), or `read` reads them elsewhere. A text is kept in `cache_dir` as soon as it is read, so a run
-    that is killed loses nothing. Raises InputError naming a file that is no picture.
+    that is killed loses nothing. Raises PictureError for a file that is no picture.
     """
     engine: Engine = registry.build("ocr", component)
     if engine.version is None:
@@ -106,4 +114,4 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise PictureError(path, f"cannot be read ({error.strerror})") from None

@@ -47,13 +47,15 @@ class TextCache:
         """Return the lines of an entry, or None if there is none.
 
         A damaged entry (a full disk, a lost power supply) is logged and counts as absent: its picture is read again and
-        gives the same lines.
+        gives the same lines. Raises InputError for one that may not be read.
         """
         try:
             entry = json.loads(self._file(key).read_text(encoding="utf-8"))
             return tuple(TextLine(i["text"], i["confidence"], tuple(i["box"])) for i in entry["lines"])
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise InputError(f"{self._file(key)}: cannot be read ({error.strerror}); name another cache_dir") from None
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("%s is damaged (%s); its picture is read again", self._file(key), error)
             return None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -35,16 +36,16 @@ def sixteen_bit():
     return encoded(Image.fromarray(np.full((56, 56), 0xFFFF, dtype=np.uint16)), "PNG")
 
 
-def animated():
+def animated(format):
     frames = [Image.new("RGB", (56, 56), colour) for colour in ("red", "blue")]
-    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    return encoded(frames[0], format, save_all=True, append_images=frames[1:])
 
 
 PICTURES = {
     "CMYK": (encoded(Image.new("CMYK", (56, 84), (0, 255, 255, 0)), "JPEG"), (56, 84), (254, 0, 0)),
     "palette with transparency": (palette(), (56, 56), (255, 255, 255)),
     "16 bit": (sixteen_bit(), (56, 56), (255, 255, 255)),
-    "animated": (animated(), (56, 56), (255, 0, 0)),
+    **{f"animated {f}": (animated(f), (56, 56), (255, 0, 0)) for f in ("GIF", "PNG", "WEBP")},
     "turned by EXIF": (sideways(), (84, 56), (0, 0, 0)),
 }
 BROKEN = {
@@ -96,9 +97,12 @@ def test_broken_pictures_are_named_with_record_and_reason(tmp_path, capsys, kind
     fault = capsys.readouterr().err.splitlines()[0]
     assert fault.startswith(f"{path}: line 2, id 'r': image 'sent.img': ")
     assert reason in fault
-    with pytest.raises(ValueError, match=r"'r'.*sent\.img") as error:  # a truncated one when it is decoded
-        examples(path)[1, 0]
-    assert reason in str(error.value)
+    (tmp_path / "log").mkdir()
+    reading = ["ocr.name=tests.ocr.stub_engine:SizeReader", f"ocr.log={tmp_path / 'log'}"]
+    for overrides in [], reading:  # a truncated one when it is decoded, for the prompt or to be read
+        with pytest.raises(ValueError, match=r"'r'.*sent\.img") as error:
+            examples(path, *overrides)[1, 0]
+        assert reason in str(error.value)
 
 
 def test_a_turn_of_a_megabyte_is_cut_to_its_budget(tmp_path, capsys, collator):
@@ -117,7 +121,11 @@ def test_five_pictures_and_two_markers(tmp_path, capsys, collator):
     assert check(path) == 0
     encoded = collator.encode(examples(path)[0, 0])
     assert encoded.image_grid_thw.shape == (5, 3)
-    assert encoded.prompt.count(collator.processor.picture_token_id) == 5 * 4
+    dialogue = collator.processor.tokenizer.decode(encoded.prompt).partition("Dialogue:")[2]
+    shown = re.sub(r"<\|vision_start\|>(<\|image_pad\|>){4}<\|vision_end\|>", "#", dialogue)
+    assert shown.startswith("\n###Customer: first # then #\n"), "three in front, two where they were sent"
+    reds = encoded.pixel_values.reshape(5, -1).mean(dim=1).tolist()
+    assert reds == sorted(reds), "in the record's order"
 
 
 def test_a_label_in_other_letter_case_is_named_with_the_place_of_the_first(tmp_path, capsys):

@@ -150,6 +150,25 @@ class TestChallenge:
         assert fault.startswith(expected)
 
 
+def test_a_field_that_is_wrong_hides_no_contradiction_between_the_others(tmp_path):
+    """A file to be checked as often as it has faults; and what cannot be told from half a record is not said."""
+    record = {"id": "a", "task": "t", "turns": [{"role": "user", "text": "<image>"}], "label": "x "}
+    listed = {"metadata": {"labels": ["x", "x"]}, "ocr": ["order"]}
+    found = faults(tmp_path, record | listed | {"note": 1})
+    begins = [
+        "note: is not a key",
+        "has 1 <image> marks",
+        "ocr: has 1 entries for 0",
+        "label: is",
+        "metadata.labels: exp",
+    ]
+    assert [fault.startswith(begin) for fault, begin in zip(found, begins, strict=True)] == [True] * 5
+    assert faults(tmp_path, record | {"label": 7, "images": "a.jpg"}) == [
+        'images: expected a list, found "a.jpg"',
+        "label: expected a string, found 7",
+    ]
+
+
 class TestShareGpt:
     def test_last_assistant_message_is_the_label(self, tmp_path):
         messages = [

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kd_rag import ocr, registry
 from kd_rag.ocr._cache import TextCache
-from kd_rag.types import InputError, TextLine
+from kd_rag.types import InputError, Record, TextLine
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_equal_files_are_read_once(paths, component, tmp_path):
 def test_options_version_and_content_make_another_entry(paths, component, tmp_path):
     """Text of an old engine, other options or an overwritten picture that comes out of the cache."""
     caches = [TextCache(tmp_path, component, "1"), TextCache(tmp_path, component, "2")]
-    caches.append(TextCache(tmp_path, {**component, "fatal_width": 7}, "1"))
+    caches.append(TextCache(tmp_path, {**component, "log": "elsewhere"}, "1"))
     keys = [cache.key(path.read_bytes()) for cache in caches for path in paths[:2]]
     assert len(set(keys)) == 6
 
@@ -118,6 +118,39 @@ def test_pool_names_a_broken_picture(paths, component, tmp_path):
     paths[3].write_bytes(paths[3].read_bytes()[:40])
     with pytest.raises(InputError, match=str(paths[3])):
         ocr.read_pictures(paths, component, tmp_path / "cache", processes=2)
+
+
+@pytest.mark.parametrize("pictures", [3, 12])
+def test_a_broken_picture_is_named_with_its_record(paths, component, tmp_path, monkeypatch, pictures):
+    """A picture's name alone, which no line of the record file shows; alone and out of a pool."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    paths[2].write_bytes(paths[2].read_bytes()[:40])
+    records = [Record(f"r{i}", "intent", (), (path,), None) for i, path in enumerate(paths[:pictures])]
+    with pytest.raises(InputError, match=f"record 'r2': {paths[2]}: is not a picture"):
+        ocr.read_records(records, component, tmp_path / "cache")
+
+
+def test_processes_that_write_one_entry_at_once_leave_it_whole(component, tmp_path):
+    """Runs beside each other that read half of another's text, or clear it away."""
+    program = (
+        "from pathlib import Path\nfrom kd_rag.ocr._cache import TextCache\nfrom kd_rag.types import TextLine\n"
+        f"cache = TextCache(Path({str(tmp_path / 'cache')!r}), {{**{component!r}, 'name': 'none'}}, '1')\n"
+        "lines = (TextLine('text ' * 9999, 0.5, (0.0, 0.0, 1.0, 1.0)),)\n"
+        "for number in range(40):\n"
+        "    cache.save('abc', lines)\n"
+        "    assert cache.load('abc') == lines, number\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(3)]
+    assert [process.communicate()[1] for process in running] == [b""] * 3
+    assert [file.name for file in (tmp_path / "cache").rglob("*") if file.is_file()] == ["abc.json"]
+
+
+def test_an_entry_that_may_not_be_read_is_named(component, tmp_path):
+    """A traceback where another user filled the same folder."""
+    cache = TextCache(tmp_path, component, "1")
+    (tmp_path / "ab/abc.json").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"abc\.json: cannot be read \(Is a directory\); name another cache_dir"):
+        cache.load("abc")
 
 
 def test_missing_picture_is_named(component, tmp_path):
