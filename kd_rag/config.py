@@ -122,7 +122,7 @@ class TrainerConfig:
     """Share of all steps in which the learning rate rises linearly; it then falls as a cosine to zero."""
     max_grad_norm: float = 1.0
     val_check_interval: float = 1.0
-    """Epochs between two evaluations; 0.5 evaluates every half epoch."""
+    """Epochs between two evaluations: after the step nearest to each multiple, and after the last step."""
     precision: str = "32-true"
     """Lightning's precision name: `32-true`, `bf16-true`, `bf16-mixed`."""
     accelerator: str = "auto"

@@ -1,4 +1,4 @@
-"""The Lightning trainer, set up for this project: one pass over optimiser steps, evaluation every so many of them."""
+"""The Lightning trainer, set up for this project: one pass over optimiser steps, evaluation at chosen ones of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from kd_rag.config import TrainerConfig
 from kd_rag.data.sampling import StepSampler
-from kd_rag.training.callbacks import Checkpoints, EvaluationLog, StopOnSignal
+from kd_rag.training.callbacks import Checkpoints, EvaluationLog, Evaluations, StopOnSignal
 from kd_rag.training.checkpoints import FolderCheckpoints
 from kd_rag.training.tensorboard import Summaries
+from kd_rag.types import InputError
 
 # Its notes on hardware that is not there and on products to install would bury our own lines.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -26,16 +27,16 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
     step without meeting an edge.
     """
     checkpoints = Checkpoints(folder / "checkpoints")
-    every = max(1, round(config.val_check_interval * sampler.steps_per_epoch))
     return L.Trainer(
         max_epochs=1,
         max_steps=sampler.total_steps,
-        val_check_interval=min(every, sampler.total_steps),
+        val_check_interval=sampler.total_steps,  # until `Evaluations` says otherwise
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         logger=TensorBoardLogger(folder, name="", version=""),
         log_every_n_steps=1,
         callbacks=[
+            Evaluations(evaluation_steps(config.val_check_interval, sampler)),
             EvaluationLog(folder / "metrics.jsonl", sampler.steps_per_epoch),
             checkpoints,
             StopOnSignal(checkpoints),
@@ -50,6 +51,18 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
         accelerator=config.accelerator,
         devices=config.devices,
     )
+
+
+def evaluation_steps(interval_epochs: float, sampler: StepSampler) -> list[int]:
+    """Return after which steps to evaluate: those nearest to each multiple of `interval_epochs`, and the last one.
+
+    Raises InputError if the interval is not above 0.
+    """
+    if not interval_epochs > 0:
+        raise InputError(f"trainer.val_check_interval: expected a number of epochs above 0, found {interval_epochs}")
+    gap = max(1.0, interval_epochs * sampler.steps_per_epoch)
+    between = (round(gap * place) for place in range(1, int(sampler.total_steps / gap) + 1))
+    return [*(step for step in between if step < sampler.total_steps), sampler.total_steps]
 
 
 def evaluating(config: TrainerConfig, *callbacks: L.Callback, bar: bool = True) -> L.Trainer:

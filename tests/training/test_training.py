@@ -8,9 +8,11 @@ import lightning as L  # noqa: N812
 import pytest
 import torch
 
+from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.objective import Objective
 from kd_rag.training.checkpoints import load_weights
+from kd_rag.training.trainer import evaluation_steps
 from kd_rag.types import InputError
 
 
@@ -59,8 +61,8 @@ def test_a_run_learns_and_writes_what_a_run_folder_has(make_job, tmp_path):
     job = make_job(lora=False, epochs=4, val_check_interval=0.5, callbacks=[losses]).run()
     assert losses.values[12] < 0.5 * losses.values[1]
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
-    assert [line["epoch"] for line in lines][:3] == [0.6667, 1.3333, 2.0]
+    assert [line["step"] for line in lines] == [2, 3, 4, 6, 8, 9, 10, 12]
+    assert [line["epoch"] for line in lines][:4] == [0.6667, 1.0, 1.3333, 2.0]
     assert {"tasks", "intent_score", "average_score"} <= lines[0].keys()
     folder = tmp_path / "run" / "checkpoints"
     best = max(lines, key=lambda line: (line["average_score"], -line["step"]))["step"]
@@ -69,6 +71,28 @@ def test_a_run_learns_and_writes_what_a_run_folder_has(make_job, tmp_path):
     assert len(list(folder.glob("step-*"))) == len({12, best})
     assert list(tmp_path.glob("run/events.out.tfevents.*"))
     assert job.trainer.global_step == 12
+
+
+def test_half_epochs_of_an_odd_number_of_steps_do_not_drift():
+    """619 records in batches of 16: evaluations 20 steps apart would lie a third of an epoch off in the end."""
+    sampler = StepSampler(619, 16, 7, seed=0)
+    steps = evaluation_steps(0.5, sampler)
+    assert [round(step / 39, 1) for step in steps] == [place / 2 for place in range(1, 15)]
+    assert steps[-1] == sampler.total_steps == 273
+
+
+def test_the_last_steps_are_evaluated_too(make_job, tmp_path):
+    """What is trained behind the last evaluation would be in no checkpoint."""
+    make_job(epochs=2, val_check_interval=4 / 3).run()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 6]
+    assert (tmp_path / "run" / "checkpoints" / "last").resolve().name == "step-00000006"
+
+
+@pytest.mark.parametrize("epochs", [0.0, -1.0, float("nan")])
+def test_an_interval_that_is_none_is_refused(make_job, epochs):
+    with pytest.raises(InputError, match=r"trainer\.val_check_interval: expected a number of epochs above 0, found"):
+        make_job(val_check_interval=epochs)
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 4])
