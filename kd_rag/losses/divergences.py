@@ -28,7 +28,7 @@ LogProbs = Float[Tensor, "answers vocab"]
 Nats = Float[Tensor, " answers"]
 
 LOG_FLOOR = -100.0
-"""A log-probability below this counts as this: e^-100 is nothing, yet logs of it stay finite for a certain teacher."""
+"""What an impossible outcome's log-probability counts as: e^-100 is nothing, yet a certain teacher's KL stays finite."""
 
 
 def forward_kl(teacher: LogProbs, student: LogProbs) -> Nats:
@@ -113,7 +113,7 @@ def alpha_beta(teacher: LogProbs, student: LogProbs, *, alpha: float = 0.2, beta
     if min(alpha, beta) <= 0:
         raise InputError(f"alpha and beta must be positive, found {alpha} and {beta}")
     total = alpha + beta
-    cross = alpha * teacher.clamp(min=LOG_FLOOR) + beta * student
+    cross = alpha * _finite(teacher) + beta * student
     own = alpha / total * (total * teacher).exp() + beta / total * (total * student).exp()
     return ((own - cross.exp()).sum(dim=-1) / (alpha * beta)).clamp(min=0)
 
@@ -132,8 +132,12 @@ def top_k_kl(teacher: LogProbs, student: LogProbs, *, k: int = 64) -> Nats:
 
 def _kl(one: Tensor, other: Tensor) -> Tensor:
     """Return sum one (log one - log other); rounding can leave -1e-8 near equality, which is clamped to 0."""
-    ratio = one.clamp(min=LOG_FLOOR) - other.clamp(min=LOG_FLOOR)
-    return (one.exp() * ratio).sum(dim=-1).clamp(min=0)
+    return (one.exp() * (_finite(one) - _finite(other))).sum(dim=-1).clamp(min=0)
+
+
+def _finite(log_probs: Tensor) -> Tensor:
+    """Return them without -inf; what is merely unlikely keeps its value, or a student far off would have no gradient."""
+    return log_probs.masked_fill(log_probs == -torch.inf, LOG_FLOOR)
 
 
 def _mixture(one: Tensor, other: Tensor, share: float) -> Tensor:

@@ -138,6 +138,18 @@ def test_limits_of_the_families():
     near(divergences.top_k_kl(teacher, student, k=40), forward)
 
 
+@pytest.mark.parametrize("name", ["forward_kl", "top_k_kl", "adaptive_kl"])
+def test_a_student_that_is_surely_wrong_is_still_moved(name):
+    """Below a floor of log-probabilities the largest losses of a run had no gradient at all."""
+    teacher, logits = torch.full((1, 5), -math.inf), torch.zeros(1, 5)
+    teacher[0, 3], logits[0, 0] = 0.0, 150.0
+    value = registry.find("divergences", name)(teacher, logits.requires_grad_().log_softmax(-1))
+    value.sum().backward()
+    share = 0.5 if name == "adaptive_kl" else 1.0
+    assert value.item() >= share * 150 - 1
+    torch.testing.assert_close(logits.grad, share * torch.tensor([[1.0, 0.0, 0.0, -1.0, 0.0]]))
+
+
 def test_top_k_feels_the_mass_outside_its_k():
     """Renormalising both sides over the top k leaves the student free to put any mass elsewhere."""
     teacher = torch.tensor([[0.5, 0.3, 0.1, 0.1]]).log()
