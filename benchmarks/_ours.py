@@ -69,7 +69,7 @@ class OurStep:
         source = Source(
             load=lambda path, quantised: Qwen2VL(path=path),
             processor=lambda path: self.processor,
-            identity=lambda path: {"path": path},
+            identity=lambda path, quantised: {"path": path},
             student_ids=self.processor.id_digest(),
             trees={},
             temperature=1.0,

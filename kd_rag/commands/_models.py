@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,10 @@ def device_of(config: Config) -> torch.device:
 
 
 def picture_store(config: Config) -> TensorStore:
-    """Return where the picture tokens of the vision tower of `model.path` are kept."""
+    """Return where the picture tokens of the vision tower of `model.path`, in the run's precision, are kept."""
     identity = model_identity(config.model["path"], config)
     header = {name: value for name, value in identity.items() if name != "path" or "sha256" not in identity}
+    header |= {"precision": config.trainer.precision, "transformers": version("transformers")}
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
     return TensorStore.open(Path(config.cache_dir).expanduser() / "pictures" / digest, header)
 

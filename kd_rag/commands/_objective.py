@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kd_rag import registry
-from kd_rag.commands._models import device_of, model_identity, open_model, open_processor
+from kd_rag.commands._models import device_of, is_run, model_identity, open_model, open_processor
 from kd_rag.config import Config, DistillConfig
 from kd_rag.data.balance import label_weights
 from kd_rag.losses.cross_entropy import CrossEntropy
@@ -80,13 +80,14 @@ def _part_weights(config: Config) -> tuple[float, float]:
 def build_teacher(config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree]) -> Teacher:
     """Return the teacher that `teacher` describes."""
 
-    def load(path: str, quantised: str) -> VisionLanguageModel:
-        return open_model(path, config, quantised=quantised) if quantised != "no" else open_model(path, config)
+    def changes(path: str, quantised: str) -> dict[str, str]:
+        """Hold a run as it was trained unless bits are asked for, anything else as asked, whatever the student is."""
+        return {} if quantised == "no" and is_run(path) else {"quantised": quantised}
 
     source = Source(
-        load=load,
+        load=lambda path, quantised: open_model(path, config, **changes(path, quantised)),
         processor=partial(open_processor, config=config),
-        identity=partial(model_identity, config=config),
+        identity=lambda path, quantised: model_identity(path, config, **changes(path, quantised)),
         student_ids=model.processor.id_digest(),
         trees=trees,
         temperature=config.distill.temperature,
@@ -173,15 +174,24 @@ def _side_terms(
         divergence = registry.build("divergences", distill.divergence)
         terms["label_kd"] = LabelKD(divergence, distill.label_temperature)
     if "hidden_states" in weights:
-        layers = {pair[0]: pair[1] for pair in distill.hidden.layers}
-        _check_layers(layers, model)
+        layers = _layers(distill.hidden.layers, model, teacher)
         terms["hidden_states"] = HiddenStates(layers, model.state_size, teacher.state_size, distance)
     if "visual_tokens" in weights:
         terms["visual_tokens"] = VisualTokens(model.state_size, teacher.state_size, distance)
     return terms
 
 
-def _check_layers(layers: Mapping[int, int], model: VisionLanguageModel) -> None:
-    for own in layers:
-        if not 0 <= own < len(model.layers):
-            raise InputError(f"distill.hidden.layers: the student has layers 0 to {len(model.layers) - 1}, not {own}")
+def _layers(pairs: Sequence[Sequence[int]], model: VisionLanguageModel, teacher: Teacher) -> dict[int, int]:
+    """Return the teacher's layer that each of the student's follows."""
+    layers: dict[int, int] = {}
+    for own, followed in pairs:
+        for whose, layer, count in (("student", own, len(model.layers)), ("teacher", followed, teacher.layer_count)):
+            if not 0 <= layer < count:
+                raise InputError(f"distill.hidden.layers: the {whose} has layers 0 to {count - 1}, not {layer}")
+        if own in layers:
+            raise InputError(
+                f"distill.hidden.layers: the student's layer {own} has two to follow, {layers[own]} and {followed}; "
+                "name one"
+            )
+        layers[own] = followed
+    return layers

@@ -152,7 +152,7 @@ def _teacher_collator(config: Config, model: VisionLanguageModel, teacher: Teach
     """Return what makes the teacher's prompts, None where they are the student's own."""
     if teacher is None:
         return None
-    same_pixels = teacher.processor.pixel_limits() == model.processor.pixel_limits()
-    if same_pixels and teacher.prompt == config.student.prompt:
+    own, told = ((p.pixel_limits(), p.picture_digest()) for p in (model.processor, teacher.processor))
+    if own == told and teacher.prompt == config.student.prompt:
         return None
     return Collator(teacher.processor, config.prompt, teacher.prompt)

@@ -28,7 +28,7 @@ LogProbs = Float[Tensor, "answers vocab"]
 Nats = Float[Tensor, " answers"]
 
 LOG_FLOOR = -100.0
-"""What an impossible outcome's log-probability counts as: e^-100 is nothing, yet a certain teacher's KL stays finite."""
+"""What the log-probability of the impossible counts as: e^-100 is nothing, yet a certain teacher's KL stays finite."""
 
 
 def forward_kl(teacher: LogProbs, student: LogProbs) -> Nats:
@@ -136,7 +136,7 @@ def _kl(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _finite(log_probs: Tensor) -> Tensor:
-    """Return them without -inf; what is merely unlikely keeps its value, or a student far off would have no gradient."""
+    """Return them without -inf; what is merely unlikely keeps its value, or a student far off has no gradient."""
     return log_probs.masked_fill(log_probs == -torch.inf, LOG_FLOOR)
 
 

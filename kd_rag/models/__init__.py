@@ -49,6 +49,9 @@ class Processor(Protocol):
     def pictures(self, images: Sequence[Image]) -> tuple[Tensor, Tensor, list[int]]:
         """Return patches, grids and the number of tokens of each picture."""
 
+    def picture_digest(self) -> str:
+        """Return a digest of what makes a picture's patches beside the pixel limits."""
+
     def id_digest(self) -> str:
         """Return a digest of the table of ids and tokens."""
 

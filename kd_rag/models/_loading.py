@@ -113,7 +113,8 @@ def identity(path: str, config: PreTrainedConfig) -> dict[str, str]:
     if not folder.is_dir():
         return {"path": path, "commit": str(config._commit_hash)}
     digest = hashlib.sha256()
-    for file in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
+    weights = (file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
+    for file in [folder / "config.json", *sorted(weights)]:
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return {"path": path, "sha256": digest.hexdigest()}

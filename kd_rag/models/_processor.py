@@ -23,6 +23,9 @@ from kd_rag.types import InputError
 _MAX_ASPECT = 200
 """Sides' ratio above which Qwen2-VL's resizing refuses a picture."""
 
+_SIZES = ("size", "min_pixels", "max_pixels")
+"""Options of a folder's picture preprocessor that `min_pixels` and `max_pixels` stand in for."""
+
 
 class PromptProcessor:
     """The processor of a model folder or hub id; picklable, for DataLoader workers.
@@ -84,6 +87,12 @@ class PromptProcessor:
         grids = made["image_grid_thw"]
         patches_a_token = self._processor.image_processor.merge_size**2
         return made["pixel_values"], grids, (grids.prod(dim=1) // patches_a_token).tolist()
+
+    def picture_digest(self) -> str:
+        """Return a digest of what makes a picture's patches beside the pixel limits: their size, mean, deviation."""
+        options = self._processor.image_processor.to_dict()
+        made = {name: value for name, value in options.items() if name not in _SIZES}
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
     def id_digest(self) -> str:
         """Return a digest of the whole table of ids and tokens; teacher and student must have the same."""

@@ -26,15 +26,15 @@ ALL_PARTS = PromptParts()
 class Source:
     """How a teacher opens what its `path` names, and what it must know of the student.
 
-    `load(path, quantised)` opens a run folder, a model folder or a hub id; `processor(path)` and `identity(path)` tell
-    what reads its prompts and what names its weights, without loading them. `student_ids` is the digest of the
-    student's id table, `trees` the label tree of each task, `temperature` that of the token terms, and
-    `device` where a teacher is to run before training.
+    `load(path, quantised)` opens a run folder, a model folder or a hub id; `processor(path)` tells what reads its
+    prompts and `identity(path, quantised)` what names its weights as they are held, without loading them. `student_ids`
+    is the digest of the student's id table, `trees` the label tree of each task, `temperature` that of the token terms,
+    and `device` where a teacher is to run before training.
     """
 
     load: Callable[[str, str], VisionLanguageModel]
     processor: Callable[[str], Processor]
-    identity: Callable[[str], Mapping[str, str]]
+    identity: Callable[[str, str], Mapping[str, str]]
     student_ids: str
     trees: Mapping[str, LabelTree]
     temperature: float
@@ -63,6 +63,8 @@ class Teacher(Protocol):
     """Its network runs in every step: any layer, and answers that are new, can be read."""
     state_size: int
     """Dimensions of its states."""
+    layer_count: int
+    """Decoder layers that can be read."""
 
     def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs) -> None:
         """Do before training what can be done once; `batches()` yields every batch that training will bring."""

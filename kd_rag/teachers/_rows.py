@@ -1,6 +1,6 @@
 """What a teacher's row depends on, and what is kept of it.
 
-All rows of a store share its header: the teacher's weights and adapter, its processor and pixel limits, number
+All rows of a store share its header: the teacher's weights and adapter, how it reads ids and pictures, number
 formats. A row's key is made of what is its own: the ids of its prompt, those of its answer, the bytes of its pictures.
 The record and the view stand beside the key, to say whose row is missing.
 """
@@ -64,6 +64,7 @@ def header(identity: Mapping[str, str], processor: Processor, kept: Kept, labels
         **{f"teacher {name}": value for name, value in named.items()},
         "token ids": processor.id_digest(),
         "pixels": f"{fewest} to {most}",
+        "picture preprocessing": processor.picture_digest(),
         "transformers": version("transformers"),
         "labels": labels,
         **format_,

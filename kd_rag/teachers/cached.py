@@ -56,10 +56,10 @@ class Cached:
     ) -> None:
         self.prompt = prompt
         self.processor = source.checked_processor(path)
-        self.state_size = 0  # nothing reads the states of a teacher that does not run
+        self.state_size = self.layer_count = 0  # nothing reads the layers of a teacher that does not run
         self._source = source
         self._path, self._quantised = path, quantised
-        self._identity = {**source.identity(path), "quantised": quantised}
+        self._identity = source.identity(path, quantised)
         self._kept = Kept(store, getattr(torch, dtype), k, source.temperature, self.processor.vocabulary)
         self._folder = Path(folder).expanduser() if folder else None
         self._verify_rows = verify_rows

@@ -34,7 +34,7 @@ class Online:
         self.prompt = prompt
         self.processor = source.checked_processor(path)
         self.model = source.load(path, quantised).eval().requires_grad_(False)
-        self.state_size = self.model.state_size
+        self.state_size, self.layer_count = self.model.state_size, len(self.model.layers)
         self.trees = source.trees
 
     def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs) -> None:

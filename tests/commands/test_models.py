@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from kd_rag import config as configuration
-from kd_rag.commands._models import build_model, model_identity, open_model, open_processor
+from kd_rag.commands._models import build_model, model_identity, open_model, open_processor, picture_store
 from kd_rag.commands._objective import build_teacher
 from kd_rag.losses.sides import Needs
 from kd_rag.models._lora import trainable_state
+from kd_rag.tensor_store import Row
 from kd_rag.training.checkpoints import FolderCheckpoints, link
 from kd_rag.types import InputError
 from tests.conftest import make_example
@@ -159,6 +160,37 @@ def test_a_lora_run_teaches_in_few_bits(folders, tmp_path, load, collator, bits)
     moved = (logits(base, collator) - logits(trained, collator)).std()
     assert (found - expected).std() < 0.5 * moved
     assert not torch.equal(found, expected)
+
+
+def test_a_students_bits_are_not_its_teachers(folders, load):
+    """Rows of a 4-bit teacher, filed under a whole one's name, would be every later student's targets."""
+    config = settings("x", f"teacher.path={folders['teacher']}", "model.quantised=4bit")
+    assert not any(hasattr(p, "quant_state") for p in build_teacher(config, load("student"), {}).model.parameters())
+
+
+def test_a_cached_teacher_is_filed_under_the_bits_it_has(folders, tmp_path, load):
+    """A run that was trained beside 4-bit weights speaks from these, whatever nobody asked for."""
+    run = make_run(tmp_path / "few", folders["teacher"], "model.quantised=4bit", *LORA)
+
+    def bits(path, *overrides):
+        chosen = [f"teacher.path={path}", "teacher.name=cached", f"cache_dir={tmp_path}", *overrides]
+        return build_teacher(settings("x", *chosen), load("student"), {})._identity["quantised"]
+
+    assert bits(folders["teacher"], "model.quantised=4bit") == "no"
+    assert bits(folders["teacher"], "teacher.quantised=8bit") == "8bit"
+    assert bits(run) == "4bit"
+    assert bits(run, "teacher.quantised=8bit") == "8bit"
+
+
+def test_kept_pictures_are_those_of_one_precision(folders, tmp_path):
+    """Tokens that bfloat16 rounded would be reused by a run in float32."""
+    half, whole = (
+        picture_store(settings(folders["student"], f"cache_dir={tmp_path}", f"trainer.precision={precision}"))
+        for precision in ("bf16-mixed", "32-true")
+    )
+    half.append([Row("key", {"tokens": torch.zeros(1)}, {})])
+    whole.refresh()
+    assert "key" not in whole
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The weights of reasons and label reach the objective of both training commands, and only where there are reasons."""
+"""What `distill` is told reaches its objective, or is refused: weights of reasons and label, pairs of layers."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from kd_rag import config as configuration
 from kd_rag.commands._objective import cross_entropy, distillation
 from kd_rag.data.collator import answer_ids
 from kd_rag.scoring.label_tree import LabelTree
+from kd_rag.types import InputError
 from tests.conftest import LABELS
 
 
@@ -19,3 +20,20 @@ def test_weights_hold_where_answers_have_reasons(load, folders, make, reasoning,
     weights = [f"prompt.reasoning={reasoning}", "reasoning.reason_weight=0.5", "reasoning.label_weight=3"]
     objective, _ = make(configuration.load([], [*paths, *weights]), model, trees, [])
     assert objective.part_weights == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ("[[0,1],[0,2]]", "the student's layer 0 has two to follow, 1 and 2; name one"),
+        ("[[2,1]]", "the student has layers 0 to 1, not 2"),
+        ("[[0,3]]", "the teacher has layers 0 to 2, not 3"),
+        ("[[0,-1]]", "the teacher has layers 0 to 2, not -1"),
+    ],
+)
+def test_pairs_of_layers_that_cannot_all_be_followed_are_refused(load, folders, layers, message):
+    """Of two pairs with one student's layer the first was dropped in silence; it is a setting that was skipped."""
+    paths = [f"model.path={folders['student']}", f"teacher.path={folders['teacher']}", "teacher.name=online"]
+    config = configuration.load([], [*paths, "distill.weights.hidden_states=1", f"distill.hidden.layers={layers}"])
+    with pytest.raises(InputError, match=f"distill.hidden.layers: {message}"):
+        distillation(config, load("student"), {}, [])

@@ -1,6 +1,8 @@
 """The processor: two doors for text, one table of ids, pictures of any shape."""
 
+import json
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,19 @@ def test_id_digest_tells_tables_apart(processor: PromptProcessor, teacher_folder
     assert twin.id_digest() == processor.id_digest()
     twin.tokenizer.add_tokens(["refund-code"])
     assert twin.id_digest() != processor.id_digest()
+
+
+def test_picture_digest_follows_what_makes_patches(
+    processor: PromptProcessor, student_folder: Path, tmp_path: Path
+) -> None:
+    """Rows of pictures in other colours would be read back as those of this folder; its pixel limits stand beside."""
+    copy = shutil.copytree(student_folder, tmp_path / "copy")
+    twin = PromptProcessor(str(copy), min_pixels=6272, max_pixels=6272)
+    assert twin.picture_digest() == processor.picture_digest()
+    file = copy / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"image_mean": [0.5, 0.5, 0.5]}))
+    twin = PromptProcessor(str(copy), min_pixels=6272, max_pixels=6272)
+    assert twin.picture_digest() != processor.picture_digest()
 
 
 def test_workers_get_an_equal_processor(processor: PromptProcessor) -> None:

@@ -157,6 +157,18 @@ def test_identity_follows_the_weights(student: Qwen2VL, student_folder: Path, tm
     assert twin.identity()["path"] == str(copy)
 
 
+def test_identity_follows_weights_in_the_older_format_too(student_folder: Path, tmp_path: Path) -> None:
+    """Every folder whose weights lay in .bin files had the identity of its config.json."""
+    found = []
+    for name in ("one", "other"):
+        copy = shutil.copytree(student_folder, tmp_path / name)
+        (copy / "model.safetensors").unlink()
+        (copy / "pytorch_model.bin").write_bytes(name.encode())
+        options = {"path": copy, "dtype": "float32", "quantised": "no"}
+        found.append(Qwen2VL.identify(options)["sha256"])
+    assert found[0] != found[1]
+
+
 def _without(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 

@@ -33,7 +33,7 @@ def source(load, loads, tmp_path, collator):
         Source,
         load=opened,
         processor=lambda path: load(path).processor,
-        identity=lambda path: {"path": path, "sha256": f"weights of {path}"},
+        identity=lambda path, quantised: {"path": path, "sha256": f"weights of {path}"},
         student_ids=processor.id_digest(),
         trees={"intent": LabelTree.build({label: answer_ids(processor, label) for label in LABELS})},
         temperature=2.0,

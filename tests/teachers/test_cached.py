@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -127,6 +128,15 @@ def test_a_folder_of_another_teacher_is_refused(source, batches, tmp_path, optio
         prepared(source, batches, **{"path": "teacher", "folder": folder, **options})
 
 
+def test_a_folder_of_other_colours_is_refused(source, batches, load, tmp_path):
+    """A row's key has the picture, not the mean that was taken from it."""
+    folder, other = str(tmp_path / "kept"), load("teacher").processor
+    prepared(source, batches, folder=folder)
+    other._processor.image_processor.image_mean = (0.5, 0.5, 0.5)
+    with pytest.raises(InputError, match=r"picture preprocessing is .* there and .* here"):
+        prepared(partial(source, processor=lambda path: other), batches, folder=folder)
+
+
 def test_without_a_folder_each_teacher_has_its_own(source, batches, tmp_path):
     prepared(source, batches)
     prepared(source, batches, path="student")
@@ -167,8 +177,8 @@ from kd_rag.teachers.cached import Cached
 from tests.teachers.conftest import EXAMPLES
 folder, kept = sys.argv[1:]
 model = Qwen2VL(path=folder, min_pixels=3136, max_pixels=28 * 28 * 12).eval()
-source = Source(lambda p, q: model, lambda p: model.processor, lambda p: {"sha256": "x"}, model.processor.id_digest(),
-                {}, 2.0, Path(kept), torch.device("cpu"))
+source = Source(lambda p, q: model, lambda p: model.processor, lambda p, q: {"sha256": "x"},
+                model.processor.id_digest(), {}, 2.0, Path(kept), torch.device("cpu"))
 def batches():
     for batch in Collator(model.processor, PromptConfig(), PromptParts()).micro_batches(EXAMPLES, 1):
         yield batch

@@ -66,7 +66,7 @@ def teacher(load, knowing_weights):
     source = Source(
         load=lambda path, quantised: load(path),
         processor=lambda path: load(path).processor,
-        identity=lambda path: {"path": path},
+        identity=lambda path, quantised: {"path": path},
         student_ids=load("student").processor.id_digest(),
         trees={},
         temperature=2.0,
