@@ -47,15 +47,15 @@ class Cluster:
     def __init__(self, ray: Any) -> None:
         self._ray = ray
 
-    def encoder(self, name: str, fingerprint: str) -> Encode:
-        """Return what encodes texts by the embedder `name`; the workers' must have the same `fingerprint`."""
+    def encoder(self, name: str, dtype: str, fingerprint: str) -> Encode:
+        """Return what encodes texts by the embedder `name` in `dtype`; each worker's must have the same `fingerprint`."""
         place = str(Path(name).resolve()) if Path(name).is_dir() else name
 
         def encode(
             texts: Sequence[str], advance: Callable[[int], object]
         ) -> Iterator[tuple[Sequence[str], Float32[np.ndarray, "texts dim"]]]:
             rows = [{"text": text} for text in texts]
-            for done in self._mapped(rows, _Encoder, (place, fingerprint), TEXTS_AT_ONCE):
+            for done in self._mapped(rows, _Encoder, (place, dtype, fingerprint), TEXTS_AT_ONCE):
                 advance(len(done["text"]))
                 yield [str(text) for text in done["text"]], np.asarray(done["vector"], np.float32)
 
@@ -113,12 +113,12 @@ class Cluster:
 class _Encoder:
     """A worker with an embedder of its own."""
 
-    def __init__(self, name: str, fingerprint: str) -> None:
-        self._name, self._fingerprint = name, fingerprint
+    def __init__(self, name: str, dtype: str, fingerprint: str) -> None:
+        self._name, self._dtype, self._fingerprint = name, dtype, fingerprint
 
     @cached_property
     def _embedder(self) -> Embedder:  # not made in __init__: a worker whose making fails is made again, and again
-        found = load_embedder(self._name)
+        found = load_embedder(self._name, self._dtype)
         if found.fingerprint != self._fingerprint:
             raise InputError(f"its embedder is {found.fingerprint}, not {self._fingerprint}")
         return found

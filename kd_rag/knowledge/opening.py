@@ -13,9 +13,9 @@ from kd_rag.types import InputError
 def open_configured(settings: KnowledgeConfig) -> KnowledgeBase:
     """Open the knowledge base that `settings` name; raise InputError when they name none or it cannot be opened."""
     if settings.path is not None:
-        return KnowledgeBase.open(Path(settings.path), load_embedder(settings.embedder))
+        return KnowledgeBase.open(Path(settings.path), load_embedder(settings.embedder, settings.dtype))
     if settings.url is not None:
-        return KnowledgeBase.fetch(settings.url, load_embedder(settings.embedder))
+        return KnowledgeBase.fetch(settings.url, load_embedder(settings.embedder, settings.dtype))
     raise InputError(
         "knowledge.path: is not set; name the folder of the knowledge base, or knowledge.url, or set "
         "retriever.name=none"

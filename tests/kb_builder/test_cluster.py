@@ -93,11 +93,11 @@ def test_a_run_killed_while_workers_encode_is_finished_here(tmp_path):
 def test_a_worker_with_another_revision_of_the_model_is_refused(tmp_path):
     """A machine may have other weights under the same name, and every neighbour would be wrong."""
     model = save_table(tmp_path / "table")
-    worker = cluster._Encoder(model, "another")
+    worker = cluster._Encoder(model, "float32", "another")
     with pytest.raises(InputError, match=r"its embedder is table \(weights .*, not another"):
         worker({"text": np.array(["red coat"], object)})
     right = load_embedder(model)
-    done = cluster._Encoder(model, right.fingerprint)({"text": np.array(["red coat"], object)})
+    done = cluster._Encoder(model, "float32", right.fingerprint)({"text": np.array(["red coat"], object)})
     np.testing.assert_allclose(done["vector"], right.encode_texts(["red coat"]), atol=1e-6)
 
 

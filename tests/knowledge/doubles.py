@@ -27,7 +27,6 @@ class WordModel:
         return DIMENSION
 
     def encode_query(self, texts, *, prompt, batch_size, show_progress_bar, normalize_embeddings):
-        assert normalize_embeddings
         assert len(texts) <= batch_size
         self.batches.append([prompt + text for text in texts])
         if self.dies_at_text is not None and sum(map(len, self.batches)) >= self.dies_at_text:

@@ -117,6 +117,24 @@ def test_the_fingerprint_tells_weights_and_prompts_apart_but_not_folders(save_st
     assert "8 dimensions" in first
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_vectors_of_a_narrow_dtype_have_length_one_and_another_fingerprint(save_static, dtype):
+    """Lengths off by a thousandth would rank passages by their rounding, and two dtypes in one store would mix."""
+    exact, narrow = load_embedder(save_static("table")), load_embedder(save_static("table"), dtype)
+    texts = [f"red {'blue ' * i}coat" for i in range(20)]
+    vectors = narrow.encode_queries(texts)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(vectors, exact.encode_queries(texts), atol=0.01)
+    assert exact.fingerprint != narrow.fingerprint
+    assert f", {dtype}, " in narrow.fingerprint
+
+
+def test_an_unknown_dtype_is_the_users_fault(save_static):
+    with pytest.raises(InputError, match=r"knowledge\.dtype=int8: expected one of float32, bfloat16, float16"):
+        load_embedder(save_static("table"), "int8")
+
+
 def test_a_model_that_is_not_there_is_the_users_fault(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     (tmp_path / "empty").mkdir()
