@@ -48,7 +48,7 @@ class Cluster:
         self._ray = ray
 
     def encoder(self, name: str, dtype: str, fingerprint: str) -> Encode:
-        """Return what encodes texts by the embedder `name` in `dtype`; each worker's must have the same `fingerprint`."""
+        """Return what encodes texts by embedder `name` in `dtype`; each worker's must have the same `fingerprint`."""
         place = str(Path(name).resolve()) if Path(name).is_dir() else name
 
         def encode(
