@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from kd_rag.commands._run_folder import write_json
 from kd_rag.evaluation.calibration import details
 from kd_rag.evaluation.predictions import read_predictions, write_predictions
+from kd_rag.training.callbacks import Stopwatch
 from kd_rag.training.module import Distiller
 
 
@@ -27,10 +29,28 @@ def write_scores(folder: Path, split: str, module: Distiller) -> None:
     for task, scores in module.scores["tasks"].items():
         if "temperature_scaling" in scores:
             print(_scaling(task, scores["temperature_scaling"]))
-    for name, baseline in module.scores.get("baselines", {}).items():
-        by_task = [f"{task} {baseline[f'{task}_score']:.2f}" for task in baseline["tasks"]]
-        print(f"{name}: weighted F1 {', '.join(by_task)}, average {baseline['average_score']:.2f}")
+    for name, beside in {**module.scores.get("baselines", {}), **module.scores.get("modes", {})}.items():
+        print(_beside(name, beside))
     print(f"scores: {folder / 'metrics.json'}")
+
+
+def write_speed(folder: Path, watch: Stopwatch, records: int, batch_size: int) -> None:
+    """Write `speed.json`, which is not among the scores, as one seed repeats these to the last digit; and print it.
+
+    A record waits for its whole batch, so the median of the batches is what a record takes at this size.
+    """
+    rate, latency = records / watch.seconds, median(watch.batch_seconds)
+    speed = {"batch_size": batch_size, "records_per_second": rate, "median_batch_seconds": latency}
+    write_json(folder / "speed.json", speed)
+    print(f"speed: {rate:.2f} records/s, {1000 * latency:.0f} ms a batch, in batches of {batch_size}")
+
+
+def _beside(name: str, scores: dict[str, Any]) -> str:
+    by_task = [f"{task} {scores[f'{task}_score']:.2f}" for task in scores["tasks"]]
+    shares = {task: found["no_label_share"] for task, found in scores["tasks"].items() if "no_label_share" in found}
+    no_label = [f"{100 * share:.1f}% of {task}" for task, share in shares.items() if share]
+    told = f"; no label: {', '.join(no_label)}" if no_label else ""
+    return f"{name}: weighted F1 {', '.join(by_task)}, average {scores['average_score']:.2f}{told}"
 
 
 def _scaling(task: str, scaling: dict[str, Any]) -> str:

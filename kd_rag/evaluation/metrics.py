@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 from torchmetrics.functional.classification import binary_calibration_error
 
 from kd_rag.evaluation.predictions import Prediction
-from kd_rag.evaluation.statistics import bootstrap_weighted_f1
+from kd_rag.evaluation.statistics import Interval, bootstrap_f1
 from kd_rag.types import InputError
 
 ECE_BINS = 15
@@ -97,16 +97,17 @@ def score_answers(
     """Return the scores of one task that need no probabilities.
 
     F1 is scikit-learn's with `zero_division=0`; the macro average runs over the labels that occur in `gold` or are
-    predicted.
+    predicted. An answer that is none of `labels` is wrong.
     """
-    low, high = bootstrap_weighted_f1(gold, predicted, bootstrap_samples, seed)
+    occurring = sorted({*gold, *predicted} & {*labels})
+    weighted, each = bootstrap_f1(gold, predicted, bootstrap_samples, seed)
     return {
         "n": len(gold),
         "accuracy": float(accuracy_score(gold, predicted)),
         "weighted_f1": float(f1_score(gold, predicted, average="weighted", zero_division=0)),
-        "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
-        "weighted_f1_ci95": [low, high],
-        "per_label": _per_label(labels, gold, predicted),
+        "macro_f1": float(f1_score(gold, predicted, labels=occurring, average="macro", zero_division=0)),
+        "weighted_f1_ci95": list(weighted),
+        "per_label": _per_label(labels, gold, predicted, each),
     }
 
 
@@ -127,11 +128,19 @@ def calibration_error(confidence: Float[np.ndarray, " n"], right: Bool[np.ndarra
     return float(binary_calibration_error(below_one, torch.from_numpy(right).long(), n_bins=ECE_BINS))
 
 
-def _per_label(labels: Sequence[str], gold: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
-    """Return `{label: {precision, recall, f1, support}}` in prompt order."""
+def _per_label(
+    labels: Sequence[str], gold: Sequence[str], predicted: Sequence[str], intervals: Mapping[str, Interval]
+) -> dict[str, Any]:
+    """Return `{label: {precision, recall, f1, f1_ci95, support}}` in prompt order."""
     columns = precision_recall_fscore_support(gold, predicted, labels=labels, zero_division=0)
     return {
-        label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        label: {
+            "precision": float(p),
+            "recall": float(r),
+            "f1": float(f),
+            "f1_ci95": list(intervals.get(label, (0, 0))),
+            "support": int(s),
+        }
         for label, p, r, f, s in zip(labels, *columns, strict=True)
     }
 

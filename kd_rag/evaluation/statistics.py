@@ -13,12 +13,13 @@ from jaxtyping import Float, Int
 from scipy.stats import t as student_t
 
 CONFIDENCE = 0.95
+Interval = tuple[float, float]
 
 
-def bootstrap_weighted_f1(
+def bootstrap_f1(
     gold: Sequence[str], predicted: Sequence[str], samples: int, seed: int
-) -> tuple[float, float]:
-    """Return the ends (low, high) of the 95% percentile interval of the weighted F1, both in [0, 1].
+) -> tuple[Interval, dict[str, Interval]]:
+    """Return the 95% percentile interval of the weighted F1, and of the F1 of each label that occurs.
 
     Records with the same gold and predicted label are interchangeable, so drawing n of n records with
     replacement is a multinomial draw over the cells of the confusion matrix: the cost is `samples` times the
@@ -29,10 +30,12 @@ def bootstrap_weighted_f1(
     cells, counts = np.unique(np.array([gold, predicted]), axis=1, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(len(gold), counts / len(gold), size=samples)
     is_gold, is_predicted = (cells[side][:, None] == np.array(labels) for side in (0, 1))
-    scores = weighted_f1(draws @ is_gold, draws @ is_predicted, draws @ (is_gold & is_predicted))
+    counted = draws @ is_gold, draws @ is_predicted, draws @ (is_gold & is_predicted)
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(scores, [tail, 100 - tail])
-    return float(low), float(high)
+    columns = np.column_stack([weighted_f1(*counted), _f1(*counted)])
+    ends = np.percentile(columns, [tail, 100 - tail], axis=0).T.tolist()
+    weighted, *each = ((low, high) for low, high in ends)
+    return weighted, dict(zip(labels, each, strict=True))
 
 
 def weighted_f1(
@@ -40,12 +43,18 @@ def weighted_f1(
     claimed: Int[np.ndarray, "samples labels"],
     hits: Int[np.ndarray, "samples labels"],
 ) -> Float[np.ndarray, " samples"]:
-    """Return each resample's F1 = 2 hits / (support + claimed), averaged with the support as weight.
-
-    A label that a resample has neither in gold nor in predictions weighs nothing: its F1 is set to 0.
-    """
-    f1 = 2 * hits / np.maximum(support + claimed, 1)
+    """Return each resample's F1 of the labels, averaged with the support as weight."""
+    f1 = _f1(support, claimed, hits)
     return (support * f1).sum(axis=1) / support.sum(axis=1)  # type: ignore[no-any-return]
+
+
+def _f1(
+    support: Int[np.ndarray, "samples labels"],
+    claimed: Int[np.ndarray, "samples labels"],
+    hits: Int[np.ndarray, "samples labels"],
+) -> Float[np.ndarray, "samples labels"]:
+    """Return F1 = 2 hits / (support + claimed), 0 for a label that a resample has in neither."""
+    return 2 * hits / np.maximum(support + claimed, 1)  # type: ignore[no-any-return]
 
 
 def welch(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> tuple[float, float, float]:

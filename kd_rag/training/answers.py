@@ -1,4 +1,4 @@
-"""From a prompt batch to predictions: every label's likelihood, adjusted, as probabilities.
+"""From a prompt batch to predictions: every label's likelihood, adjusted, as probabilities; or what the model says.
 
 In: a model, a prompt batch and the label trees. Out: a `Prediction` for each row. Where the prompts ask for reasons,
 the model gives its own first, and the labels are scored behind them.
@@ -15,9 +15,12 @@ from kd_rag.evaluation.predictions import Prediction
 from kd_rag.losses.heads import continued
 from kd_rag.models import VisionLanguageModel
 from kd_rag.scoring.adjust import Adjustment
-from kd_rag.scoring.decode import free_texts, split_answer
+from kd_rag.scoring.decode import constrained_labels, free_texts, label_said, split_answer
 from kd_rag.scoring.label_tree import LabelTree, label_log_likelihoods
 from kd_rag.types import Batch, Example, Inputs
+
+NO_LABEL = ""
+"""What is predicted where a text is no label."""
 
 
 @torch.no_grad()
@@ -43,6 +46,35 @@ def predict(
         final = adjust(scores, tree, example.task.name) if adjust else scores
         predictions.append(_prediction(example, tree.labels, final.softmax(dim=0).tolist(), why))
     return predictions
+
+
+@torch.no_grad()
+def say(
+    model: VisionLanguageModel,
+    batch: Batch,
+    trees: Mapping[str, LabelTree],
+    max_answer_tokens: int,
+    *,
+    constrained: bool,
+) -> list[Prediction]:
+    """Return what each row says greedily, without probabilities: held to its label tree, or whatever it likes.
+
+    A free answer that is no label to the letter predicts `NO_LABEL`. `max_answer_tokens` bounds the reasons before it.
+    """
+    chosen = [trees[example.task.name] for example in batch.examples]
+    reasoned = batch.examples[0].asked == "reasons_and_label"
+    if constrained:
+        inputs = _reasoned(model, batch.inputs, max_answer_tokens)[0] if reasoned else batch.inputs
+        labels: Sequence[str | None] = constrained_labels(model, inputs, chosen)
+    else:
+        longest = max(len(ids) for tree in chosen for ids in tree.answers.values())
+        texts = free_texts(model, batch.inputs, longest + (max_answer_tokens if reasoned else 0))
+        ends = [split_answer(text)[1] if reasoned else text for text in texts]
+        labels = [label_said(text, tree) for text, tree in zip(ends, chosen, strict=True)]
+    return [
+        Prediction(e.record.id, e.task.name, e.record.label, label or NO_LABEL, {}, [], "")
+        for e, label in zip(batch.examples, labels, strict=True)
+    ]
 
 
 def _reasoned(model: VisionLanguageModel, prompts: Inputs, max_tokens: int) -> tuple[Inputs, list[str]]:

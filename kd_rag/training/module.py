@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning as L  # noqa: N812 (the library's own convention)
@@ -30,14 +31,16 @@ from kd_rag.training.optimizer import optimizer_and_schedule
 from kd_rag.training.processes import add_up_gradients, gathered, summed, unshared
 from kd_rag.types import Batch
 
+Answer = Callable[[VisionLanguageModel, Batch], list[Prediction]]
+
 
 class Distiller(L.LightningModule):
     """Train `model` on `objective` and score it on prompt batches.
 
     `trees` holds a label tree for each task; `adjust` makes predictions of the labels' log-likelihoods, None leaves
-    these as they are. Optimisation is manual because one training item is a whole optimiser step of several
-    micro-batches, each term of which is divided by its count over the step: their gradients add up to that of one big
-    batch, which a mean of means would miss.
+    these as they are. `answer` makes predictions in another way than by likelihood. Optimisation is manual because one
+    training item is a whole optimiser step of several micro-batches, each term of which is divided by its count over
+    the step: their gradients add up to that of one big batch, which a mean of means would miss.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Distiller(L.LightningModule):
         objective: Objective | None = None,
         total_steps: int = 0,
         adjust: Adjustment | None = None,
+        answer: Answer | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -56,6 +60,8 @@ class Distiller(L.LightningModule):
         self.objective = objective
         self.total_steps = total_steps
         self.adjust = adjust
+        own = partial(predict, trees=trees, adjust=adjust, max_answer_tokens=config.reasoning.max_tokens)
+        self.answer: Answer = answer or own
         self.predictions: list[Prediction] = []
         self.scores: dict[str, Any] = {}
         self.automatic_optimization = False
@@ -115,7 +121,7 @@ class Distiller(L.LightningModule):
 
     def predict_step(self, batch: Batch) -> int:
         """Collect them, and return how many."""
-        found = predict(self.model, batch, self.trees, self.adjust, self.config.reasoning.max_tokens)
+        found = self.answer(self.model, batch)
         self.predictions += found
         return len(found)
 

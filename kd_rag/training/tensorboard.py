@@ -7,6 +7,8 @@ once, histograms have ten bins.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 (the library's own convention)
@@ -74,6 +76,15 @@ class Summaries(L.Callback):
                 by_label.setdefault(f"p of gold, {p.task}/{p.label}", []).append(p.probabilities[p.label])
         for name, values in by_label.items():
             writer.add_histogram(name, np.array(values), trainer.global_step, bins=np.linspace(0, 1, 11).tolist())
+
+
+def write_final_scores(folder: Path, split: str, scores: Mapping[str, Any]) -> None:
+    """Write what `evaluate` scored beside the curves of the run, under names that no curve has."""
+    with SummaryWriter(folder) as writer:
+        writer.add_scalar(f"final/{split}/average_score", scores["average_score"])
+        for task, found in scores["tasks"].items():
+            for name in ("accuracy", "weighted_f1", "macro_f1", "nll", "ece"):
+                writer.add_scalar(f"final/{split}/{task}/{name}", found[name])
 
 
 def _writer(trainer: L.Trainer) -> SummaryWriter | None:

@@ -45,6 +45,8 @@ def test_scores_equal_scikit_learn(seed, n):
     assert scores["nll"] == pytest.approx(log_loss(columns, probabilities, labels=range(len(LABELS))))
     whole = classification_report(gold, predicted, labels=LABELS, output_dict=True, zero_division=0)
     for label, own in scores["per_label"].items():
+        own = dict(own)
+        assert 0 <= own.pop("f1_ci95")[0] <= 1
         assert own == {key.replace("-score", ""): value for key, value in whole[label].items()}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 from sklearn.metrics import f1_score
 
-from kd_rag.evaluation.statistics import bootstrap_weighted_f1, welch
+from kd_rag.evaluation.statistics import bootstrap_f1, welch
 
 LABELS = ["refund", "物流", "gift card", "其他"]
 pairs = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30)
@@ -25,12 +25,14 @@ def test_interval_equals_a_loop_with_scikit_learn_on_the_same_resamples(pairs, s
     """A slip in the vectorised counts would give a plausible interval that belongs to no score."""
     cells = sorted(Counter(pairs).items())
     shares = [count / len(pairs) for _, count in cells]
-    scores = []
+    scores, of_first, label = [], [], pairs[0][0]
     for draw in np.random.default_rng(seed).multinomial(len(pairs), shares, size=40):
         resample = [pair for (pair, _), times in zip(cells, draw, strict=True) for _ in range(times)]
         scores.append(weighted_f1(*zip(*resample, strict=True)))
-    low, high = bootstrap_weighted_f1(*zip(*pairs, strict=True), samples=40, seed=seed)
+        of_first += f1_score(*zip(*resample, strict=True), labels=[label], average=None, zero_division=0).tolist()
+    (low, high), each = bootstrap_f1(*zip(*pairs, strict=True), samples=40, seed=seed)
     assert [low, high] == pytest.approx(np.percentile(scores, [2.5, 97.5]), abs=1e-12)
+    assert each[label] == pytest.approx(np.percentile(of_first, [2.5, 97.5]), abs=1e-12)
 
 
 def test_interval_is_that_of_resampled_records():
@@ -40,7 +42,7 @@ def test_interval_is_that_of_resampled_records():
     predicted = np.where(rng.random(200) < 0.7, gold, rng.choice(LABELS, size=200))
     picks = rng.integers(0, 200, size=(1000, 200))
     scores = [weighted_f1(gold[pick], predicted[pick]) for pick in picks]
-    interval = bootstrap_weighted_f1(list(gold), list(predicted), samples=4000, seed=1)
+    interval, _ = bootstrap_f1(list(gold), list(predicted), samples=4000, seed=1)
     assert interval == pytest.approx(np.percentile(scores, [2.5, 97.5]), abs=0.01)
 
 
@@ -48,13 +50,13 @@ def test_interval_follows_the_seed_and_not_the_order_of_the_records():
     """A run repeated with another number of workers may see its records in another order."""
     rng = np.random.default_rng(0)
     gold, predicted = list(rng.choice(LABELS, 60)), list(rng.choice(LABELS, 60))
-    first = bootstrap_weighted_f1(gold, predicted, 200, seed=3)
-    assert first == bootstrap_weighted_f1(gold[::-1], predicted[::-1], 200, seed=3)
-    assert first != bootstrap_weighted_f1(gold, predicted, 200, seed=4)
+    first = bootstrap_f1(gold, predicted, 200, seed=3)
+    assert first == bootstrap_f1(gold[::-1], predicted[::-1], 200, seed=3)
+    assert first != bootstrap_f1(gold, predicted, 200, seed=4)
 
 
 def test_perfect_predictions_have_no_spread():
-    assert bootstrap_weighted_f1(LABELS, LABELS, 100, seed=0) == (1.0, 1.0)
+    assert bootstrap_f1(LABELS, LABELS, 100, seed=0)[0] == (1.0, 1.0)
 
 
 def test_welch_equals_scipy_and_a_single_value_borrows_the_other_sides_spread():

@@ -11,7 +11,7 @@ from kd_rag.losses.sides import Needs
 from kd_rag.scoring.decode import split_answer
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.scoring.readout import read
-from kd_rag.training.answers import predict
+from kd_rag.training.answers import NO_LABEL, predict, say
 from kd_rag.types import IGNORED
 from tests.conftest import LABELS, make_example
 
@@ -104,3 +104,15 @@ def test_prompts_go_on_as_prompts(collator):
         assert whole.attention_mask[row].tolist() == [0] * (whole.input_ids.shape[1] - len(ids)) + [1] * len(ids)
         assert whole.input_ids[row][-len(ids) :].tolist() == ids
     assert int(whole.mm_token_type_ids.sum()) == int(prompts.mm_token_type_ids.sum())
+
+
+def test_a_free_answer_is_a_label_to_the_letter_or_none(load, collator, monkeypatch):
+    """Finding a label inside a sentence would make a talkative model right."""
+    model, texts = load("student"), ["refund", "I think: refund", "Refund"]
+    monkeypatch.setattr("kd_rag.training.answers.free_texts", lambda *args: texts)
+    found = say(model, collator.prompts(EXAMPLES), trees(collator), 32, constrained=False)
+    assert [p.predicted for p in found] == ["refund", NO_LABEL, NO_LABEL]
+    assert [p.id for p in found] == ["short", "picture", "silent"]
+    monkeypatch.setattr("kd_rag.training.answers.free_texts", lambda *args: SAID)
+    found = say(model, collator.prompts(asking(EXAMPLES)), trees(collator), 32, constrained=False)
+    assert [p.predicted for p in found] == ["refund", NO_LABEL, "order_page"], "behind reasons, the last line counts"
