@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from kd_rag.evaluation.predictions import Prediction
 from kd_rag.evaluation.runs import Run
@@ -39,7 +38,7 @@ def pairs(named: Mapping[str, Run]) -> dict[str, str]:
     found = {}
     for name, run in named.items():
         path = run.config.teacher.get("path")
-        teacher = folders.get(Path(path).resolve()) if path and run.facts["command"] == "distill" else None
+        teacher = folders.get(run.path(path).resolve()) if path and run.facts["command"] == "distill" else None
         if teacher is not None and records(named[teacher]) == records(run):
             found[name] = teacher
     return found

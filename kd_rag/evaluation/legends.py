@@ -3,8 +3,8 @@
 SCORES_LEGEND = """\
 A task's score is 100 × weighted F1, with its 95% bootstrap interval over the records; average is the mean of
 the tasks' scores. nll (mean −log p of the gold label, in nats) and ece (expected calibration error, 15 bins) are
-means over the tasks too. The majority class is that of the training set, scored on the same records. Whether a
-difference may be chance is told below, by comparison on the same records, and not by intervals that overlap."""
+means over the tasks too. Baselines are scored on the same records; the majority class is that of the training set.
+Whether a difference may be chance is told below, by comparison on the same records, not by intervals that overlap."""
 
 EPOCHS_LEGEND = "100 × weighted F1 on valid while the runs were trained."
 

@@ -60,7 +60,7 @@ def _markdown(found: Findings, scores: Rows) -> str:
 
 
 def _comparisons(found: Findings) -> list[str]:
-    legend = f"The first run is {cell(found.first)}. {COMPARISON_LEGEND}"
+    legend = f"Compared with {cell(found.first)}. {COMPARISON_LEGEND}"
     return [
         table(tables.comparison_table(found.compared)),
         *([legend] if found.compared else []),

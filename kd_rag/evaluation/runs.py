@@ -35,6 +35,12 @@ class Run:
     metrics: Mapping[str, Any]
     predictions: list[Prediction]
 
+    def path(self, name: str) -> Path:
+        """Return a path of the configuration: relative ones are so to where the run was made, not to where we are."""
+        place, folder = Path(self.config.run.dir, str(self.config.run.name)), self.folder.resolve()
+        known = folder.parts[-len(place.parts) :] == place.parts
+        return Path(*folder.parts[: -len(place.parts)], name) if known else Path(name)
+
 
 def read_run(folder: Path) -> Run:
     """Read a run folder; raises InputError naming the file that is missing or broken, and the remedy."""

@@ -28,9 +28,9 @@ ABSENT = "–"
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One row of the scores table: a run, or a baseline on a run's records.
+    """One row of the scores table: a run, or on its records a baseline or another mode.
 
-    `metrics` is the content of `metrics.json`, `facts` that of `run.json` (empty for a baseline); `published` are
+    `metrics` is the content of `metrics.json`, `facts` that of `run.json` (empty where it is no run); `published` are
     figures of others, by task or `average`.
     """
 
@@ -128,10 +128,16 @@ def _score_row(row: Scored, tasks: Sequence[str]) -> list[str]:
         f"{sum(task['n'] for task in found.values())} {row.metrics['split']}",
         *(_interval(found[task]) if task in found else ABSENT for task in tasks),
         f"{row.metrics['average_score']:.1f}",
-        *(f"{fmean(task[key] for task in found.values()):.3f}" for key in ("nll", "ece")),
+        *(mean_over_tasks(row, key) for key in ("nll", "ece")),
         ABSENT if trainable is None else f"{trainable:,}",
         ABSENT if wall is None else str(timedelta(seconds=round(wall))),
     ]
+
+
+def mean_over_tasks(row: Scored, key: str) -> str:
+    """Return the mean of a score that only rows with probabilities have, a dash for the others."""
+    tasks = row.metrics["tasks"].values()
+    return f"{fmean(task[key] for task in tasks):.3f}" if all(key in task for task in tasks) else ABSENT
 
 
 def _interval(task: Mapping[str, Any]) -> str:

@@ -3,7 +3,13 @@
 import json
 import shutil
 
-from kd_rag import cli
+import numpy as np
+import pytest
+from PIL import Image
+
+from kd_rag import cli, config
+from kd_rag.evaluation.metrics import score
+from kd_rag.evaluation.predictions import Prediction, write_predictions
 from kd_rag.evaluation.report import write_report
 
 
@@ -75,6 +81,39 @@ def test_runs_are_compared_with_the_first(teacher, student, tmp_path):
     assert intent.startswith("| student | intent | -")
     assert intent.endswith("| 20 | 1 | 0.000 | worse |")
     assert scene.endswith("| 2 | 0 | 0.500 | within noise |")
+
+
+def test_runs_that_differ_by_seed_alone_are_compared_as_one_method(make_run, tmp_path):
+    """Two rows, one of a lucky seed and one of an unlucky, would let a reader take the one he likes."""
+    first = [make_run(f"base{s}", {s}, set(), [f"run.seed={s}"]) for s in range(2)]
+    pupils = [
+        make_run(f"pupil{s}", set(range(20)), set(), [f"run.seed={s}", f"teacher.path={first[s]}"], command="distill")
+        for s in range(2)
+    ]
+    again = make_run("again", {3}, set(), ["run.seed=1"])
+    write_report([*first, *pupils, again], tmp_path / "out")
+    lines = section((tmp_path / "out" / "report.md").read_text(encoding="utf-8"), "Compared with the first run")
+    names = [line.split(" | ")[0].strip("| ") for line in lines.splitlines()[2:] if line.startswith("|")]
+    assert list(dict.fromkeys(names)) == ["pupil0 (2 seeds)", "again"], "a seed counts once"
+    assert "Compared with base0 (2 seeds)." in lines
+
+
+def test_the_svm_and_other_modes_stand_below_the_runs(teacher, student, tmp_path):
+    """A model that a linear classifier beats must not look good for want of the comparison."""
+    first, second = (json.loads((f / "metrics.json").read_text(encoding="utf-8")) for f in (teacher, student))
+    plain = {n: {k: v for k, v in t.items() if k not in ("nll", "ece")} for n, t in first["tasks"].items()}
+    said = {"tasks": {n: {**t, "no_label_share": 0.25} for n, t in plain.items()}, "average_score": 50.0}
+    svm = {"baselines": {"linear SVM": {"tasks": plain, "average_score": 61.9}}}
+    (teacher / "metrics.json").write_text(json.dumps({**first, **svm, "modes": {"free": said}}))
+    (student / "metrics.json").write_text(json.dumps({**second, **svm}))
+    rows = rows_of(write_report([teacher, student], tmp_path / "out"))[1:]
+    assert [row[:2] for row in rows[2:]] == [
+        ["teacher, free", "mode, 25.0% no label"],
+        ["linear SVM", "baseline"],
+        ["majority class", "baseline"],
+    ]
+    assert rows[3][5:] == ["61.9", "–", "–", "–", "–"]
+    assert "linear SVM" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_curves_stand_by_epoch_and_published_figures_beside_the_scores(teacher, student, tmp_path):
@@ -183,3 +222,41 @@ def test_command_refuses_what_is_no_folder(teacher, tmp_path, capsys):
     assert "nowhere: there is no such run folder" in capsys.readouterr().err
     assert run_command(teacher, "--out", teacher / "run.json") == 2
     assert "run.json is a file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_report_of_twenty_runs_on_a_thousand_records_stays_below_15_megabytes(tmp_path):
+    """A page of 100 MB opens nowhere. The pictures are noise, which no compression makes small."""
+    rng = np.random.default_rng(0)
+    labels = [f"label {i}" for i in range(23)]
+    Image.fromarray(rng.integers(0, 256, (720, 720, 3), dtype=np.uint8)).save(tmp_path / "noise.jpg")
+    gold = rng.choice(labels, 1000).tolist()
+    turn = {"role": "user", "text": "what is this <image> " + "and what does it say " * 10}
+    rows = [
+        {"id": f"r{i}", "task": "image_scene", "turns": [turn], "images": ["noise.jpg"], "label": label}
+        for i, label in enumerate(gold)
+    ]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for n in range(20):
+        folder = tmp_path / "runs" / f"run{n}"
+        shutil.copytree(tmp_path / "runs" / "run0", folder) if n else folder.mkdir(parents=True)
+        settings = [f"run.name=run{n}", f"data.test={tmp_path / 'test.jsonl'}", f"trainer.epochs={n + 1}"]
+        own = ["evaluation.bootstrap_samples=50", "ocr.name=none", f"cache_dir={tmp_path / 'cache'}"]
+        config.save(config.load(overrides=[*settings, *own]), folder / "config.yaml")
+        if n:
+            continue
+        predicted = np.where(rng.random(1000) < 0.5, gold, rng.choice(labels, 1000)).tolist()
+        shares = [{label: 0.56 if label == p else 0.02 for label in labels} for p in predicted]
+        told = [
+            Prediction(row["id"], "image_scene", row["label"], p, s, [], "")
+            for row, p, s in zip(rows, predicted, shares, strict=True)
+        ]
+        write_predictions(folder / "predictions-test.jsonl", told)
+        metrics = {"split": "test", **score(told, {"image_scene": labels}, bootstrap_samples=50, seed=0)}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        facts = {"command": "fit", "train_label_counts": {"image_scene": dict.fromkeys(labels, 2)}}
+        (folder / "run.json").write_text(json.dumps(facts))
+    write_report([tmp_path / "runs" / f"run{n}" for n in range(20)], tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_bytes()
+    assert page.count(b'class="card"') >= 60
+    assert len(page) < 15_000_000

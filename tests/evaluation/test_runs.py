@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kd_rag.evaluation.findings import find
 from kd_rag.evaluation.runs import read_run
 from kd_rag.types import InputError
 
@@ -45,3 +46,14 @@ def test_scores_of_other_predictions_are_refused(teacher):
     path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
     with pytest.raises(InputError, match="score the run again"):
         read_run(teacher)
+
+
+def test_paths_of_a_run_lead_from_where_it_was_made(make_run, tmp_path, monkeypatch):
+    """A report written from another folder would lose teachers and pictures without a word."""
+    teacher = make_run("teacher", {39}, set())
+    pupil = make_run("pupil", {1}, set(), ["teacher.path=runs/teacher"], command="distill")
+    monkeypatch.chdir(tmp_path.root)
+    run = read_run(pupil)
+    assert run.path("data/test.jsonl") == tmp_path.resolve() / "data" / "test.jsonl"
+    assert run.path("/data/test.jsonl").as_posix() == "/data/test.jsonl"
+    assert find([read_run(teacher), run]).taught == {"pupil": "teacher"}

@@ -6,6 +6,7 @@ In: `Findings`, the chosen cases. Out: the section. Cards are in the page once; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from kd_rag.evaluation.findings import Findings
 from kd_rag.evaluation.html.frame import series_class
@@ -24,6 +25,8 @@ CHARACTERS = 9_000_000
 """What all cards may take; the rest of a page about 20 runs takes some four millions."""
 PICTURES = 3
 """Pictures shown of one record."""
+PASSAGE_LISTS = 3
+"""Different lists of passages shown on one card."""
 LIKELIEST = 3
 """Labels shown of each run's answer, beside the gold one."""
 OPEN_RUNS = 4
@@ -84,7 +87,7 @@ def _card(number: int, case: Case, found: Findings, shelf: Shelf) -> Markup:
         head,
         _pictures(material),
         _dialogue(material),
-        _passages(material.passages, asked if len(names) > 1 else ""),
+        _passages(case, found, shelf),
         _answers(case, names),
         class_="card",
         id=f"case-{number}",
@@ -121,16 +124,31 @@ def _said(text: str) -> list[Node]:
     return [first, *([tag("span", "picture", class_="marker"), other] for other in others)]
 
 
-def _passages(cited: Sequence[Cited], run: str) -> Markup | None:
-    if not cited:
+def _passages(case: Case, found: Findings, shelf: Shelf) -> Markup | None:
+    """Return what each run was shown, those that saw the same together: a teacher may see more than its student."""
+    shown: dict[tuple[str, ...], list[str]] = {}
+    for name, prediction in case.answers.items():
+        shown.setdefault(tuple(prediction.passages), []).append(name)
+    if not any(shown):
         return None
+    blocks: list[Markup] = []
+    for names in islice(shown.values(), PASSAGE_LISTS):
+        cited = shelf.look_up(found.runs[names[0]], case.answers[names[0]]).passages
+        whose = tag("small", f" in {', '.join(names)}") if len(found.runs) > 1 else None
+        blocks += [tag("h4", "Passages" if cited else "No passage", whose), *_cited(cited)]
+    more = len(shown) - PASSAGE_LISTS
+    note = tag("p", f"{more} more lists not shown.", class_="fault") if more > 0 else None
+    return tag("div", *blocks, note, class_="passages")
+
+
+def _cited(cited: Sequence[Cited]) -> list[Markup]:
     entries = []
     for c in cited:
         score = "score not kept" if c.score is None else f"{c.score:.3f}"
         text: Node = tag("p", c.passage.text) if c.passage else tag("p", "Its text is not kept.", class_="fault")
         title = (c.passage.title if c.passage else "") or c.id
         entries.append(tag("details", tag("summary", title, " ", tag("small", score)), text, tag("small", c.id)))
-    return tag("div", tag("h4", "Passages", tag("small", f" in {run}") if run else None), *entries, class_="passages")
+    return entries
 
 
 def _answers(case: Case, names: Sequence[str]) -> Markup:

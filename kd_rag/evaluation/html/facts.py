@@ -115,7 +115,7 @@ def configuration_section(found: Findings) -> list[Markup]:
         cells = [_setting(value, value != first) for value in others]
         rows.append([cell(tag("code", key), header=True), cell(tag("code", first)), *cells])
     names = [cell(name, header=True, scope="col") for name in head]
-    note = f"Marked: other than in {found.first}. Keys that all runs share are left out."
+    note = f"Marked: other than in {next(iter(found.runs))}. Keys that all runs share are left out."
     return [table("Configuration differences", names, rows, class_="settings"), tag("p", note, class_="legend-text")]
 
 

@@ -78,7 +78,7 @@ class Shelf:
 
     def _passage(self, run: Run, identity: str) -> Passage | None:
         path = run.config.knowledge.path
-        return self._passages(Path(path), run.facts.get("knowledge_snapshot")).get(identity) if path else None
+        return self._passages(run.path(path), run.facts.get("knowledge_snapshot")).get(identity) if path else None
 
     def _scores(self, run: Run, record: Record, boxes: Mapping[Path, Lines]) -> dict[str, float]:
         """Return the scores of a record's passages from the retrieval cache."""
@@ -97,7 +97,7 @@ class Shelf:
 def records_file(run: Run) -> Path | None:
     """Return the file of the records that a run was scored on."""
     name = getattr(run.config.data, run.metrics["split"])
-    return None if name is None else Path(name)
+    return None if name is None else run.path(name)
 
 
 def _records(file: Path) -> dict[str, Record | BadRecord] | str:
@@ -127,4 +127,4 @@ def _passages(folder: Path, snapshot: str | None) -> dict[str, Passage]:
 
 
 def _cache(run: Run) -> Path:
-    return Path(run.config.cache_dir).expanduser()
+    return run.path(str(Path(run.config.cache_dir).expanduser()))

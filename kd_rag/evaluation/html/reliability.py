@@ -15,7 +15,7 @@ from kd_rag.evaluation.html.frame import Frame, figure, group
 from kd_rag.evaluation.html.lines import Dot, line_chart
 from kd_rag.evaluation.html.markup import Markup, tag
 from kd_rag.evaluation.html.scores import spoken
-from kd_rag.evaluation.metrics import by_task, calibration_error
+from kd_rag.evaluation.metrics import by_task, calibration_error, log_loss
 from kd_rag.evaluation.predictions import read_predictions
 from kd_rag.evaluation.runs import Run
 
@@ -27,12 +27,14 @@ temperature of the scaling was fitted on valid; it changes no answer."""
 
 @dataclass(frozen=True, slots=True)
 class Sureness:
-    """`before` and `after` are bars of a reliability diagram; `after`, `ece_after` and `temperature` may be None."""
+    """`before` and `after` scaling: bars of a reliability diagram, and scores; without valid there is no `after`."""
 
     before: Sequence[Mapping[str, Any]]
     ece_before: float
+    nll_before: float
     after: Sequence[Mapping[str, Any]] | None
     ece_after: float | None
+    nll_after: float | None
     temperature: float | None
     coverage: Mapping[str, float]
 
@@ -48,12 +50,15 @@ def sureness(run: Run) -> dict[str, Sureness]:
         right = probabilities.argmax(axis=1) == gold
         confidence = probabilities.max(axis=1)
         temperature = fit_temperature(held_out[task][1], held_out[task][0]) if task in held_out else None
-        cooled = None if temperature is None else tempered(probabilities, temperature).max(axis=1)
+        scaled = None if temperature is None else tempered(probabilities, temperature)
+        cooled = None if scaled is None else scaled.max(axis=1)
         found[task] = Sureness(
             before=reliability_bins(confidence, right),
             ece_before=calibration_error(confidence, right),
+            nll_before=log_loss(probabilities, gold),
             after=None if cooled is None else reliability_bins(cooled, right),
             ece_after=None if cooled is None else calibration_error(cooled, right),
+            nll_after=None if scaled is None else log_loss(scaled, gold),
             temperature=temperature,
             coverage=accuracy_at_coverage(confidence, right),
         )
@@ -66,15 +71,13 @@ def reliability_figure(task: str, found: Sureness) -> Markup:
     total = sum(b["n"] for b in found.before)
     diagonal = tag("line", x1=frame.px(0), y1=frame.py(0), x2=frame.px(1), y2=frame.py(1), class_="diagonal")
     drawn = [diagonal, _bins(frame, found.before, total, "before")]
-    told = f"ECE {found.ece_before:.3f}"
-    key = [tag("span", f"● ECE {found.ece_before:.3f}", class_="before")]
+    told = f"ECE {found.ece_before:.3f}, NLL {found.nll_before:.3f}"
+    key = [tag("span", f"● {told}", class_="before")]
     if found.after is not None:
         drawn.append(_bins(frame, found.after, total, "after"))
-        told += f", {found.ece_after:.3f} after scaling"
-        key += [
-            Markup(" "),
-            tag("span", f"○ {found.ece_after:.3f} at temperature {found.temperature:.2f}", class_="after"),
-        ]
+        scores = f"{found.ece_after:.3f}, {found.nll_after:.3f}"
+        told += f"; {scores} after scaling"
+        key += [Markup(" "), tag("span", f"○ {scores} at temperature {found.temperature:.2f}", class_="after")]
     label = f"Reliability diagram of {spoken(task)}: {told}"
     drawing = frame.drawing(label, frame.axes("probability of the answer", "share right"), drawn)
     return figure(["Reliability ", *key], drawing, class_="reliability")

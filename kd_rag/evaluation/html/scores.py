@@ -6,7 +6,6 @@ In: `Findings`. Out: the content of each section.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from kd_rag.evaluation.comparison import Compared
 from kd_rag.evaluation.curves import by_epoch, columns, intervals, ordered
@@ -17,7 +16,7 @@ from kd_rag.evaluation.html.markup import Markup, tag
 from kd_rag.evaluation.html.strips import interval_strip
 from kd_rag.evaluation.html.tables import cell, plain_table, table
 from kd_rag.evaluation.legends import COMPARISON_LEGEND, EPOCHS_LEGEND, SCORES_LEGEND
-from kd_rag.evaluation.tables import ABSENT, Scored, left_out
+from kd_rag.evaluation.tables import ABSENT, Scored, left_out, mean_over_tasks
 
 BANDS_LEGEND = """\
 Bands are 95% intervals over the records, of many runs those of the ones chosen above; that of the average takes the
@@ -28,7 +27,7 @@ VERDICTS = {"better": "good", "worse": "bad", "within noise": "noise"}
 def score_section(found: Findings) -> list[Markup]:
     """Return the scores of runs and baselines, each with its interval drawn, and published figures beside them."""
     shown = ordered([name for row in found.scored for name in columns(row.metrics)])
-    ends = [end for row in found.scored if row.kind != "baseline" for end, _ in intervals(row.metrics).values()]
+    ends = [end for row in found.scored if row.facts for end, _ in intervals(row.metrics).values()]
     published = [value for row in found.scored for value in row.published.values()]
     domain = (floor_of([*ends, *published]), 100.0)
     heads = ["run", *(spoken(n) for n in shown), "NLL", "ECE"]
@@ -57,8 +56,7 @@ def published_note(published: Sequence[float]) -> Markup:
 
 def _score_row(row: Scored, index: int, shown: Sequence[str], domain: tuple[float, float]) -> list[Markup]:
     scores, ends, tasks = columns(row.metrics), intervals(row.metrics), row.metrics["tasks"]
-    run = row.kind != "baseline"
-    swatch = tag("span", class_=f"swatch {series_class(index)}", aria_hidden="true") if run else None
+    swatch = tag("span", class_=f"swatch {series_class(index)}", aria_hidden="true") if row.facts else None
     scored_on = f"{row.kind} · {sum(t['n'] for t in tasks.values())} {row.metrics['split']} records"
     cells = [cell(swatch, row.name, tag("small", scored_on, class_="below"), header=True)]
     for name in shown:
@@ -71,16 +69,18 @@ def _score_row(row: Scored, index: int, shown: Sequence[str], domain: tuple[floa
         if diamonds:
             told.append(tag("small", f"{diamonds[0]:.2f}", class_="published-key"))
         cells.append(cell(*told, interval_strip(domain, low, scores[name], high, diamonds=diamonds), class_="interval"))
-    cells += [cell(f"{fmean(t[key] for t in tasks.values()):.3f}", number=True) for key in ("nll", "ece")]
+    cells += [cell(mean_over_tasks(row, key), number=True) for key in ("nll", "ece")]
     return cells
 
 
 def comparison_section(found: Findings) -> list[Markup]:
     """Return how each run compares with the first, differences drawn about zero."""
-    if len(found.runs) == 1:
-        return [tag("p", "There is one run only; name several to compare them.", class_="none")]
-    blocks = [tag("p", "Each run against ", tag("b", found.first), ".")]
-    blocks += comparison_table(found.compared, "run", f"Differences from {found.first} on the same records")
+    if not found.compared:
+        return [
+            tag("p", "There is nothing to compare; name several runs that differ by more than the seed.", class_="none")
+        ]
+    blocks = [tag("p", "Each method against ", tag("b", found.first), "; runs that differ by seed alone are one.")]
+    blocks += comparison_table(found.compared, "method", f"Differences from {found.first} on the same records")
     return blocks
 
 

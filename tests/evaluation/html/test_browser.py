@@ -1,4 +1,4 @@
-"""The page in a real browser: it draws, filters, asks nothing of a network, and fits phone and desk, by day and night.
+"""The pages in a real browser: they draw, filter, ask nothing of a network, and fit phone and desk, by day and night.
 
 Needs Debian's Chromium and the Python package playwright; without either the tests say so and are skipped.
 """
@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 
+from kd_rag.evaluation.ablation import write_tables
 from kd_rag.evaluation.findings import find
 from kd_rag.evaluation.html.page import report_page
 from kd_rag.evaluation.runs import read_run
+from kd_rag.evaluation.variants import Variant
 
 CHROMIUM = shutil.which("chromium")
 api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
@@ -39,11 +41,23 @@ def file(shop_run, kept_texts, tmp_path):
 
 
 @pytest.fixture
+def study(shop_run, tmp_path):
+    """Return the page of an ablation of two variants with two seeds each, one failed and one with published figures."""
+    variants = []
+    for name, wrong in {"base": {0, 3}, "other": {3, 4}}.items():
+        runs = {seed: read_run(shop_run(f"{name}{seed}", wrong | {seed})) for seed in range(2)}
+        failed, figures = ({}, {"average": 83.98}) if name == "base" else ({2: "out of memory"}, {})
+        variants.append(Variant(name, runs, failed, figures, {1.0: figures} if figures else {}))
+    write_tables(variants, "base", [0.5, 1], tmp_path)
+    return tmp_path / "ablation.html"
+
+
+@pytest.fixture
 def opened(browser, file):
     """Return a function that opens the page; at the end nothing may have gone wrong or been asked for."""
     contexts, complaints = [], []
 
-    def open_at(width, scheme):
+    def open_at(width, scheme, file=file):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         context.set_default_timeout(300_000)  # of a slow machine
@@ -81,6 +95,20 @@ def test_the_page_fits_its_screen_in_both_schemes(opened, width, scheme):
         assert box["width"] > 40
         assert box["height"] >= 10
     assert page.locator("svg.chart .line").first.bounding_box()["width"] > 40
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_page_of_an_ablation_fits_its_screen_and_draws(opened, study, width):
+    page = opened(width, "light", study)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("svg.chart:visible .line").count() == 3 * 2, "a line for each score and variant"
+    strips = page.locator("svg.strip:visible")
+    assert strips.count() == 2 * 3 + 3, "a mean for each variant and score, a difference for each score"
+    assert all(strips.nth(i).bounding_box()["width"] > 40 for i in range(strips.count()))
+    assert page.locator("svg.strip .published").count() == 1
+    assert "83.98" in page.locator("table", has_text="by epoch").inner_text()
+    page.locator(".legend button").first.click()
+    assert page.locator("g.fore").count() == 3
 
 
 def test_filters_show_the_cards_of_a_label_and_of_a_run(opened):

@@ -81,3 +81,16 @@ def test_what_a_model_said_before_its_label_stands_behind_its_answer(shop_run):
     path.write_text("".join(json.dumps(line) + "\n" for line in told))
     page = report_page(find([read_run(folder)]))
     assert page.count("<summary>Its reasons</summary><p>1. &lt;b&gt;Asks&lt;/b&gt;.</p><p>2. Shows.</p>") == 1
+
+
+def test_what_a_privileged_teacher_saw_stands_beside_what_its_student_did_not(shop_run, kept_texts):
+    """One run's passages alone would leave open why the teacher knew."""
+    teacher = shop_run("teacher", {3})
+    kept_texts(teacher)
+    student = shop_run("student", {3}, "student.prompt.passages=false")
+    told = student / "predictions-test.jsonl"
+    told.write_text(told.read_text(encoding="utf-8").replace('["faq-1"]', "[]"), encoding="utf-8")
+    page = report_page(find([read_run(teacher), read_run(student)]))
+    assert "Passages<small> in teacher</small>" in page
+    assert "0.625" in page
+    assert "No passage<small> in student</small>" in page

@@ -79,5 +79,5 @@ def test_a_scripts_digest_is_the_policys(page):
 def test_one_run_without_records_curves_or_errors_still_has_a_page(make_run):
     page = report_page(find([read_run(make_run("alone", set(), set()))]))
     assert "No run got a record wrong." in page
-    assert "There is one run only" in page
+    assert "There is nothing to compare" in page
     assert "None of the runs was scored while it was trained." in page
