@@ -2,7 +2,8 @@
 
 In: passages. Out: themselves, or pieces that each carry the title, kind and metadata of the whole and its id under
 `piece_of`, with ids `id#0`, `id#1`, …. A piece ends where a sentence does and begins with the last sentences of the one
-before; a sentence that is too long alone is halved at a space, or anywhere if it has none.
+before; a sentence that is too long alone is halved at a space, or anywhere if it has none. Of a title that would fill
+more than half of each piece the beginning stays the title, and the whole begins the text.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tqdm import tqdm
+
 from kd_rag.knowledge.content import PIECE_OF, passage_text
 from kd_rag.knowledge.embedder import Embedder
 from kd_rag.knowledge.store import WHOLE
 from kd_rag.types import InputError, Passage
 
-_SENTENCE = re.compile(r".+?(?:[.!?…]+(?=\s)|[。！？]+[”’』」）]*|\n|\Z)\s*", re.DOTALL)
+_STOPS = "。！？｡।॥؟۔։።፧။។"
+"""Marks that end a sentence wherever they stand; a full stop also stands in numbers and names, and needs a space."""
+_SENTENCE = re.compile(
+    rf""".+?(?:[.!?…\u037e{_STOPS}]+["'”’“‘»«›‹)\]』」）】》]*(?=\s)|[{_STOPS}]+[”’』」）】》]*|\n|\Z)\s*""", re.DOTALL
+)
 _TEXTS_AT_ONCE = 1000
 """Texts counted in one call of the tokenizer; one by one costs several times as much."""
 _LETTERS_A_TOKEN = 16
 """A text with more letters than this for each token of the limit is cut without counting: counting 50 MB takes GBs."""
 _MARKERS = 8
 """More tokens than a tokenizer puts around a text. No other token stands for less than an ASCII letter."""
-_VERSION = 1
+_VERSION = 2
 """To be raised when the same passage would be cut otherwise."""
 
 
@@ -50,35 +57,44 @@ class Chunker:
         return WHOLE if limit is None else f"pieces of {limit} tokens, {self.overlap_tokens} shared (v{_VERSION})"
 
     def chunk(self, passages: Sequence[Passage]) -> list[Passage]:
-        """Return `passages` in pieces of at most `embedder.max_tokens`, the title counted in each.
-
-        Raises InputError when a title alone takes more than half of them.
-        """
+        """Return `passages` in pieces of at most `embedder.max_tokens`, the title counted in each."""
         limit = self.embedder.max_tokens
         if limit is None:
             return list(passages)
+        pieces: list[Passage] = []
+        with tqdm(total=len(passages), desc="Cutting passages", unit="passage", delay=1, leave=False) as bar:
+            for start in range(0, len(passages), _TEXTS_AT_ONCE):
+                window = passages[start : start + _TEXTS_AT_ONCE]
+                for passage, fits in zip(window, self._fit(window, limit), strict=True):
+                    pieces += [passage] if fits else self._pieces(passage, limit)
+                    bar.update()
+        return pieces
+
+    def _fit(self, passages: Sequence[Passage], limit: int) -> list[bool]:
+        """Tell of each passage whether it may stay whole; a short one has too few letters for too many tokens."""
         room = limit - len(self.embedder.passage_prompt) - _MARKERS
         texts = [passage_text(p) for p in passages]
         doubtful = [i for i, text in enumerate(texts) if len(text) > room or not text.isascii()]
         counts = dict(zip(doubtful, self._counts([texts[i] for i in doubtful], limit), strict=True))
-        return [
-            piece
-            for i, passage in enumerate(passages)
-            for piece in ([passage] if counts.get(i, 0) <= limit else self._pieces(passage, limit))
-        ]
+        return [counts.get(i, 0) <= limit for i in range(len(texts))]
 
     def _pieces(self, passage: Passage, limit: int) -> list[Passage]:
-        bare_tokens, title_tokens = self._counts(["", passage_text(replace(passage, text=""))], limit)
-        if title_tokens > limit // 2:
-            raise InputError(
-                f"passage {passage.id!r}: its title has {title_tokens} tokens or more and {self.embedder.name} reads "
-                f"{limit}, title and text together; shorten the title"
-            )
-        budget = limit - title_tokens
-        parts = _Parts(lambda texts: [n - bare_tokens for n in self._counts(texts, limit)], budget)
+        (bare_tokens,) = self._counts([""], limit)
+
+        def count(texts: Sequence[str]) -> list[int]:
+            return [tokens - bare_tokens for tokens in self._counts(texts, limit)]
+
+        if self._title_tokens(passage, limit) > limit // 2:
+            beginning, _ = next(_Parts(count, limit // 2 - bare_tokens).of(passage.title))
+            passage = replace(passage, title=beginning.strip(), text=f"{passage.title}\n{passage.text}")
+        budget = limit - self._title_tokens(passage, limit)
+        parts = _Parts(count, budget)
         metadata = {**passage.metadata, PIECE_OF: passage.id}
         texts = _pack(parts.of(passage.text), budget, self.overlap_tokens)
         return [replace(passage, id=f"{passage.id}#{i}", text=text, metadata=metadata) for i, text in enumerate(texts)]
+
+    def _title_tokens(self, passage: Passage, limit: int) -> int:
+        return self._counts([passage_text(replace(passage, text=""))], limit)[0]
 
     def _counts(self, texts: Sequence[str], limit: int) -> list[int]:
         """Return the tokens of each text, or `limit + 1` for one that is far too long."""
