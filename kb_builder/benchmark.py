@@ -8,14 +8,13 @@ In: a folder with three files. Out: a `Benchmark`. Each fault is one sentence th
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb_builder.readers import Reading, text_of
+from kb_builder.readers import Reading, object_of, text_of
 from kb_builder.sources import read_passages
 from kd_rag.types import InputError, Passage, Record, Turn
 
@@ -56,11 +55,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 def _queries(path: Path) -> dict[str, Record]:
     queries: dict[str, Record] = {}
     for place, line in _lines(path):
-        try:
-            fields: Any = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{place}: is not JSON ({error.msg}, column {error.colno})") from None
-        if not isinstance(fields, dict) or not all(isinstance(fields.get(key), str) for key in ("id", "text")):
+        fields = object_of(line, place)
+        if not all(isinstance(fields.get(key), str) for key in ("id", "text")):
             raise InputError(f"{place}: must be an object whose id and text are texts")
         if not isinstance(fields.get("metadata", {}), dict):
             raise InputError(f"{place}: metadata is {fields['metadata']!r}; it must be an object")

@@ -6,6 +6,7 @@ InputError that names the file and the place in it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,19 @@ def bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def object_of(line: str, where: str) -> dict[str, Any]:
+    """Return the JSON object that stands on a line."""
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: is not JSON ({error.msg}, column {error.colno})") from None
+    except RecursionError:
+        raise InputError(f"{where}: is not JSON that can be read (it is nested too deeply)") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{where}: is {type(found).__name__}; it must be an object")
+    return found
 
 
 def mapped(row: Mapping[str, Any], reading: Reading, where: str) -> dict[str, Any]:

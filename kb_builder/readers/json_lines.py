@@ -5,12 +5,11 @@ A file holds records when its first object has a key that tells a record format 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kb_builder.readers import FIELDS, Entry, Reading, mapped, text_of
+from kb_builder.readers import FIELDS, Entry, Reading, mapped, object_of, text_of
 from kd_rag.knowledge.content import DIGEST_KEY, LABEL_KEY, RECORD_KEY, words_digest
 from kd_rag.types import IMAGE_MARKER, InputError
 
@@ -31,19 +30,13 @@ def read_json_lines(path: Path, reading: Reading) -> Iterator[Entry]:
 
 def _is_record(line: str) -> bool:
     try:
-        value = json.loads(line)
-    except json.JSONDecodeError:
+        return any(key in object_of(line, "") for key in _RECORD_KEYS)
+    except InputError:  # it is told when the lines are read one by one
         return False
-    return isinstance(value, dict) and any(key in value for key in _RECORD_KEYS)
 
 
 def _fields(line: str, reading: Reading, where: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: is not JSON ({error.msg}, column {error.colno})") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"{where}: is {type(fields).__name__}; it must be an object")
+    fields = object_of(line, where)
     if reading.columns:
         return mapped(fields, reading, where)
     if unknown := sorted(fields.keys() - set(FIELDS)):

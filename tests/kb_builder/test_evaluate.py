@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch, capsys):
     lines = [json.dumps({"id": i, "text": text, "metadata": metadata}) for i, text, metadata in queries]
     (tmp_path / "queries.jsonl").write_text("\n".join(lines))
     (tmp_path / "qrels.tsv").write_text("query\tpassage\tgrade\nq1\tcoat\t1\nq2\tshoe\t1\nq2\that\t1\nq3\tlong\t1\n")
-    monkeypatch.setattr("kd_rag.knowledge.embedder.load_embedder", lambda _: word_embedder(max_tokens=40))
+    monkeypatch.setattr("kd_rag.knowledge.embedder.load_embedder", lambda *_: word_embedder(max_tokens=40))
 
     def call(*argv):
         code = main("python -m kb_builder", COMMANDS, ["evaluate", ".", "knowledge.overlap_tokens=0", *argv])

@@ -92,6 +92,7 @@ def test_the_same_passage_twice_counts_once(tmp_path):
 
 BAD_LINES = {
     "not json": ('{"id": "a",', "line 2: is not JSON"),
+    "nested too deeply": ("[" * 100_000, r"line 2: is not JSON that can be read \(it is nested too deeply\)"),
     "a list": ("[1]", "line 2: is list; it must be an object"),
     "unknown field": (json.dumps({**GOOD, "titel": "x"}), "line 2: there is no field 'titel'"),
     "unknown kind": (json.dumps({**GOOD, "kind": "news"}), "line 2: kind is 'news'; it must be one of product, faq"),
