@@ -30,7 +30,7 @@ from kb_builder.readers import Reading
 from kb_builder.readers.pdf import render_scans
 from kd_rag import registry
 from kd_rag.knowledge.embedder import Embedder, load_embedder
-from kd_rag.knowledge.store import TEXTS_AT_ONCE, Encode
+from kd_rag.knowledge.encoding import TEXTS_AT_ONCE, Encode
 from kd_rag.ocr import Engine, read_pictures
 from kd_rag.types import InputError, TextLine
 

@@ -1,13 +1,14 @@
 """Files into passages, whatever their format, with every fault in one sentence that names file and place.
 
-In: files and folders. Out: passages with unique ids. A passage without an id gets one from its content, and so keeps it
-wherever it moves.
+In: files and folders. Out: the passages of each file; one id means one passage in all of them. A passage without an id
+gets one from its content, and so keeps it wherever it moves.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kb_builder.readers import Entry, Reading
@@ -16,7 +17,7 @@ from kb_builder.readers.html import read_html
 from kb_builder.readers.json_lines import read_json_lines, read_records
 from kb_builder.readers.pdf import read_pdf
 from kb_builder.readers.tables import read_table
-from kd_rag.knowledge.content import content_hash
+from kd_rag.knowledge.content import content_id
 from kd_rag.types import InputError, Passage
 
 KINDS = ("product", "faq", "review", "policy", "example")
@@ -55,24 +56,42 @@ def find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return files, skipped
 
 
-def read_passages(files: Sequence[Path], reading: Reading) -> list[Passage]:
-    """Return the passages of all files; the same passage twice counts once.
+def read_files(files: Sequence[Path], reading: Reading) -> dict[Path, list[Passage]]:
+    """Return the passages of each file; the same passage twice in one file counts once.
 
     Raises InputError at the first fault: a file that holds none, an entry that is none, two of one id.
     """
     passages: dict[str, Passage] = {}
     places: dict[str, str] = {}
+    found: dict[Path, list[Passage]] = {}
     for path in files:
-        empty = True
+        own: dict[str, Passage] = {}
         for entry in _READERS[path.suffix.lower()](path, reading):
-            empty, where = False, f"{path}: {entry.place}"
+            where = f"{path}: {entry.place}"
             passage = _passage(entry, reading, where)
+            own[passage.id] = passage
             if passages.setdefault(passage.id, passage) != passage:
                 raise InputError(f"{where}: {places[passage.id]} has the id {passage.id!r} as well, with other content")
             places.setdefault(passage.id, where)
-        if empty:
+        if not own:
             raise InputError(f"{path}: holds no passage")
-    return list(passages.values())
+        found[path] = list(own.values())
+    return found
+
+
+def distinct(found: Mapping[Path, Sequence[Passage]]) -> list[Passage]:
+    """Return the passages of all files, each once."""
+    return list({passage.id: passage for passages in found.values() for passage in passages}.values())
+
+
+def read_passages(files: Sequence[Path], reading: Reading) -> list[Passage]:
+    """Do as `read_files` does, and return the passages of all files, each once."""
+    return distinct(read_files(files, reading))
+
+
+def made_ids(found: Mapping[Path, Sequence[Passage]]) -> dict[str, list[str]]:
+    """Return, by the whole path of each file, which of its passages have an id made from their content."""
+    return {str(path.resolve()): [p.id for p in passages if p.id == content_id(p)] for path, passages in found.items()}
 
 
 def _passage(entry: Entry, reading: Reading, where: str) -> Passage:
@@ -92,11 +111,10 @@ def _passage(entry: Entry, reading: Reading, where: str) -> Passage:
         raise InputError(f"{where}: metadata is {metadata!r}; it must be an object")
     try:
         json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: holds what cannot be stored ({error})") from None
     passage = Passage(fields.get("id", ""), fields["kind"], fields.get("title", ""), fields.get("text", ""), metadata)
-    identity = passage.id or f"{passage.kind}-{content_hash(passage)[:16]}"
-    return Passage(identity, passage.kind, passage.title, passage.text, metadata)
+    return passage if passage.id else replace(passage, id=content_id(passage))
 
 
 def _hidden(path: Path) -> bool:

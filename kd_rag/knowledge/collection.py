@@ -10,9 +10,8 @@ left out would survive a replacement), and rows are written 512 at a time (a bat
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from kd_rag.knowledge.chroma import answering, connect
+from kd_rag.knowledge.chroma import OWNER, answering, check_owner, connect, opened
 from kd_rag.knowledge.content import as_json, content_hash
 from kd_rag.knowledge.manifest import Manifest
 from kd_rag.types import InputError, Passage
@@ -65,28 +64,31 @@ class PassageIndex:
         return cls(place, client, rows)
 
     @classmethod
-    def open_or_create(cls, place: str, fingerprint: str, chunker: str) -> PassageIndex:
-        """Open the index at `place`, or make an empty one; raise InputError when it is of another kind."""
+    def open_or_create(cls, place: str, manifest: Manifest) -> PassageIndex:
+        """Open the index of `manifest` at `place`, or make an empty one; raise InputError when it is another's."""
         from chromadb.errors import NotFoundError
 
-        with answering(place):
-            client, name = connect(place)
+        with answering(place), opened(place) as (client, name):
             try:
-                client.get_collection(name, embedding_function=None)
+                check_owner(place, client.get_collection(name, embedding_function=None), manifest.identity)
             except NotFoundError:
                 client.create_collection(
                     name,
                     embedding_function=None,
                     configuration={"hnsw": {"space": _SPACE}},
-                    metadata={"fingerprint": fingerprint, "chunker": chunker, "snapshot": _UNFINISHED},
+                    metadata={
+                        "fingerprint": manifest.embedder,
+                        "chunker": manifest.chunker,
+                        "snapshot": _UNFINISHED,
+                        OWNER: manifest.identity,
+                    },
                 )
-            client.close()
         index = cls.open(place)
-        if (index.fingerprint, index.chunker) != (fingerprint, chunker):
+        if (index.fingerprint, index.chunker) != (manifest.embedder, manifest.chunker):
             index.close()
             raise InputError(
-                f"{place}: holds vectors of {index.fingerprint} ({index.chunker}), not of {fingerprint} ({chunker}); "
-                "name another collection"
+                f"{place}: holds vectors of {index.fingerprint} ({index.chunker}), not of {manifest.embedder} "
+                f"({manifest.chunker}); name another collection"
             )
         return index
 
@@ -106,26 +108,28 @@ class PassageIndex:
         return str(self.rows.metadata["snapshot"])
 
     def hashes(self) -> dict[str, str]:
-        """Return `{passage id: content hash}`."""
+        """Return `{passage id: content hash}`; the hash is empty where a row is not one of ours."""
         return {
-            i: row["hash"]
+            i: str((row or {}).get("hash", ""))
             for page in self._pages(["metadatas"])
             for i, row in zip(page["ids"], page["metadatas"], strict=True)
         }
 
     def read(self) -> tuple[list[Passage], Float32[np.ndarray, "passages dim"]]:
-        """Return all passages, sorted by id, and their vectors."""
-        pages = list(self._pages(["documents", "metadatas", "embeddings"]))
-        passages = [
-            Passage(i, row["kind"], row["title"], text, json.loads(row["metadata"]))
-            for page in pages
-            for i, row, text in zip(page["ids"], page["metadatas"], page["documents"], strict=True)
-        ]
-        order = sorted(range(len(passages)), key=lambda i: passages[i].id)
-        vectors = np.concatenate(
-            [np.asarray(page["embeddings"], np.float32) for page in pages] or [np.empty((0, 0), np.float32)]
+        """Return all passages, sorted by id, and their vectors; rows that are not ours are left out."""
+        found = sorted(
+            (
+                (Passage(i, row["kind"], row["title"], text, json.loads(row["metadata"])), vector)
+                for page in self._pages(["documents", "metadatas", "embeddings"])
+                for i, row, text, vector in zip(
+                    page["ids"], page["metadatas"], page["documents"], page["embeddings"], strict=True
+                )
+                if row and "hash" in row
+            ),
+            key=lambda pair: pair[0].id,
         )
-        return [passages[i] for i in order], vectors[order]
+        vectors = np.array([vector for _, vector in found] or np.empty((0, 0)), np.float32)
+        return [passage for passage, _ in found], vectors
 
     def update(self, manifest: Manifest) -> None:
         """Make the index hold the state of `manifest` and nothing else; what it has already is not written again."""
@@ -136,7 +140,7 @@ class PassageIndex:
         for start in range(0, len(gone), ROWS_AT_ONCE):
             self.rows.delete(ids=gone[start : start + ROWS_AT_ONCE])
         rows = [row for row, p in enumerate(passages) if there.get(p.id) != wanted[p.id]]
-        with tqdm(total=len(rows), desc="Indexing passages", unit="passage", delay=1) as bar:
+        with tqdm(total=len(rows), desc="Indexing passages", unit="passage", delay=1, leave=False) as bar:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 window = rows[start : start + ROWS_AT_ONCE]
                 self.write([passages[row] for row in window], vectors[window])
@@ -170,19 +174,6 @@ class PassageIndex:
 
 def update_index(place: str, manifest: Manifest) -> None:
     """Bring the index at `place` to the state of `manifest`; raise InputError when it cannot be written."""
-    with closing(PassageIndex.open_or_create(place, manifest.embedder, manifest.chunker)) as index, answering(place):
+    with closing(PassageIndex.open_or_create(place, manifest)) as index, answering(place):
         if index.snapshot != manifest.snapshot:
             index.update(manifest)
-
-
-def remove_index(place: str) -> None:
-    """Delete the index at `place`, if there is one, in whatever state it is."""
-    from chromadb.errors import NotFoundError
-
-    if "://" not in place:
-        shutil.rmtree(place, ignore_errors=True)
-        return
-    with answering(place), suppress(NotFoundError):
-        client, name = connect(place)
-        with closing(client):
-            client.delete_collection(name)

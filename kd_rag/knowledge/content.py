@@ -52,6 +52,11 @@ def content_hash(passage: Passage) -> str:
     return hashlib.sha256(as_json(content).encode()).hexdigest()[:32]
 
 
+def content_id(passage: Passage) -> str:
+    """Return the id of a passage whose source gives it none: the same wherever it stands, another when it is edited."""
+    return f"{passage.kind}-{content_hash(passage)[:16]}"
+
+
 def snapshot_id(embedder: str, chunker: str, passages: Iterable[Passage]) -> str:
     """Return a digest of an embedder, a way of chunking and passages; the order of ingestion does not matter."""
     rows = sorted((p.id, content_hash(p)) for p in passages)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from kd_rag.types import InputError, Passage
 _FILE = "manifest.json"
 _FORMAT = 1
 _ROWS_AT_ONCE = 4096
+_REMEDY = "ingest all sources into another knowledge.path"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Manifest:
     chunker: str
     """How long passages were cut, in words."""
     dimension: int
+    identity: str = ""
+    """Drawn when the knowledge base was begun; its index bears it, which no other folder may then write to."""
     snapshot: str | None = None
     kinds: dict[str, int] = field(default_factory=dict)
     """Passages of each kind."""
@@ -44,6 +48,8 @@ class Manifest:
     """SHA-256 of the two files of the state, by name: `passages-ID.jsonl` and `vectors-ID.npy`."""
     former: list[str] = field(default_factory=list)
     """The two files of the state before; readers may have just opened them."""
+    made_ids: dict[str, list[str]] = field(default_factory=dict)
+    """By source file: its passages whose ids were made from their content, so that an edited one has another id."""
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -54,10 +60,14 @@ class Manifest:
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"{absent} knowledge.path={folder}") from None
         except (OSError, ValueError) as error:
-            raise InputError(f"{folder / _FILE}: cannot be read ({error}); ingest into another folder") from None
+            raise InputError(f"{folder / _FILE}: cannot be read ({error}); {_REMEDY}") from None
         if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
             raise InputError(f"{folder / _FILE}: is of another program or version; choose another knowledge.path")
-        return cls(folder=folder, **found)
+        try:
+            return cls(folder=folder, **found)
+        except TypeError as error:  # a key is missing, or one is unknown
+            reason = str(error).removeprefix("Manifest.__init__() ")
+            raise InputError(f"{folder / _FILE}: is damaged ({reason}); {_REMEDY}") from None
 
     @classmethod
     def read_or_create(cls, folder: Path, embedder: str, chunker: str, dimension: int) -> Manifest:
@@ -66,7 +76,7 @@ class Manifest:
         if not (folder / _FILE).exists():
             if (folder / "chroma.sqlite3").exists():
                 raise InputError(f"{folder}: is a Chroma store that kb_builder did not make; choose another folder")
-            cls(folder, embedder, chunker, dimension).write()
+            cls(folder, embedder, chunker, dimension, uuid.uuid4().hex).write()
         manifest = cls.read(folder)
         manifest.check_embedder(embedder)
         if chunker != manifest.chunker:
@@ -98,12 +108,12 @@ class Manifest:
         """Return the passages of the state, sorted by id; none before the first commit."""
         if self.snapshot is None:
             return ()
-        content = self.checked(self._passages_file).read_bytes()
+        content = self._checked(self.passages_file).read_bytes()
         return tuple(Passage(**json.loads(line)) for line in content.splitlines())
 
     def vectors(self) -> Float32[np.ndarray, "passages dim"]:
         """Return the vectors of `passages()` in the same order, mapped from the file and read-only."""
-        vectors: np.ndarray[Any, Any] = np.load(self.checked(self._vectors_file), mmap_mode="r")
+        vectors: np.ndarray[Any, Any] = np.load(self._checked(self.vectors_file), mmap_mode="r")
         return vectors
 
     def commit(self, passages: Sequence[Passage], shards: VectorShards) -> Manifest:
@@ -114,30 +124,37 @@ class Manifest:
         new = dataclasses.replace(
             self, snapshot=snapshot, kinds={kind: sum(p.kind == kind for p in ordered) for kind in kinds}
         )
-        lines = (f"{as_json(_fields(p))}\n".encode() for p in ordered)
         files = {
-            new._passages_file: write_whole(self.folder / new._passages_file, lines),
-            new._vectors_file: write_whole(self.folder / new._vectors_file, _npy(ordered, shards, self.dimension)),
+            new.passages_file.name: new.write_passages(ordered),
+            new.vectors_file.name: write_whole(new.vectors_file, _npy(ordered, shards, self.dimension)),
         }
         new = dataclasses.replace(new, files=files, former=[name for name in self.files if name not in files])
         new.write()
         new._remove_others()
         return new
 
-    def checked(self, name: str) -> Path:
-        """Return the path of one of `files`; raise InputError when its content is not what was written."""
-        file = self.folder / name
-        if file_digest(file) != self.files[name]:
+    def write_passages(self, ordered: Sequence[Passage]) -> str:
+        """Write the passages of the state, sorted by id, and return the digest of the file."""
+        return write_whole(self.passages_file, (f"{as_json(_fields(p))}\n".encode() for p in ordered))
+
+    def damaged(self) -> list[Path]:
+        """Return which files of the state do not have the content that was written."""
+        return [self.folder / name for name, digest in self.files.items() if file_digest(self.folder / name) != digest]
+
+    @property
+    def passages_file(self) -> Path:
+        """The file of `passages()`."""
+        return self.folder / f"passages-{self.snapshot}.jsonl"
+
+    @property
+    def vectors_file(self) -> Path:
+        """The file of `vectors()`."""
+        return self.folder / f"vectors-{self.snapshot}.npy"
+
+    def _checked(self, file: Path) -> Path:
+        if file_digest(file) != self.files[file.name]:
             raise InputError(f"{file}: is damaged or missing; repair with: {REPAIR} knowledge.path={self.folder}")
         return file
-
-    @property
-    def _passages_file(self) -> str:
-        return f"passages-{self.snapshot}.jsonl"
-
-    @property
-    def _vectors_file(self) -> str:
-        return f"vectors-{self.snapshot}.npy"
 
     def _remove_others(self) -> None:
         for file in [*self.folder.glob("passages-*.jsonl"), *self.folder.glob("vectors-*.npy")]:

@@ -15,35 +15,28 @@ and up to several thousand passages it is the faster of the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from tqdm import tqdm
 
 from kd_rag.knowledge.chroma import answering, index_place
 from kd_rag.knowledge.collection import PassageIndex, update_index
-from kd_rag.knowledge.content import PIECE_OF, content_hash, passage_text, snapshot_id, text_key
+from kd_rag.knowledge.content import PIECE_OF, content_hash, snapshot_id
 from kd_rag.knowledge.embedder import Embedder
+from kd_rag.knowledge.encoding import Encode, encode_here, encode_missing
 from kd_rag.knowledge.lock import sole_writer
 from kd_rag.knowledge.manifest import Manifest
-from kd_rag.knowledge.vectors import VectorShards
+from kd_rag.knowledge.verify import sound_shards
 from kd_rag.types import InputError, Passage
 
 WHOLE = "whole passages"
 """The chunker that cuts nothing."""
-TEXTS_AT_ONCE = 512
-"""So many vectors a kill loses at most."""
-
-Encode = Callable[
-    [Sequence[str], Callable[[int], object]], Iterator[tuple[Sequence[str], Float32[np.ndarray, "texts dim"]]]
-]
-"""`encode(texts, advance)` yields all texts with their vectors, TEXTS_AT_ONCE or fewer at a time and in any order;
-`advance` is told how many more are done. Like lengths stand beside each other, the longest first."""
 
 
 @dataclass(frozen=True)
@@ -108,34 +101,40 @@ def add_passages(
     *,
     chunker: str = WHOLE,
     prune: bool = False,
+    made_ids: Mapping[str, list[str]] | None = None,
     url: str | None = None,
     encode: Encode | None = None,
 ) -> Changes:
     """Make `passages`, whose ids differ, part of the knowledge base in `path`, and bring its index up to date.
 
     Only texts that were never encoded are. A passage with a known id replaces the old one, with all its pieces;
-    `prune` removes what `passages` do not name. Vectors are safe 512 at a time and the state changes at the end at one
-    stroke: a run that was killed is finished by running it again. `url` is that of the server that has the index, if
-    one has; `encode` computes the vectors of `embedder` elsewhere than in this process, which stores them. Raises
-    InputError when another process is writing, another embedder or chunker made what is there, or nothing can be
-    written.
+    `made_ids` names, by source, those passages whose ids were made from their content: what the same sources gave of
+    that kind before, and no source gives now, goes. `prune` removes what `passages` do not name. Vectors are safe 512
+    at a time and the state changes at the end at one stroke: a run that was killed is finished by running it again.
+    `url` is that of the server that has the index, if one has; `encode` computes the vectors of `embedder` elsewhere
+    than in this process, which stores them. Raises InputError when another process is writing, another embedder or
+    chunker made what is there, a piece would have the id of another passage, or nothing can be written.
     """
-    assert len({p.id for p in passages}) == len(passages), "ids differ"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"knowledge.path={path}: the folder cannot be made ({error.strerror})") from None
+    made_ids = made_ids or {}
     with sole_writer(path):
         manifest = Manifest.read_or_create(path, embedder.fingerprint, chunker, embedder.dimension)
         known = {p.id: p for p in manifest.passages()}
-        state = dict(_kept(known, passages, prune)) | {p.id: p for p in passages}
+        made_now = {**({} if prune else manifest.made_ids), **made_ids}
+        superseded = set(chain(*manifest.made_ids.values())) - set(chain(*made_now.values()))
+        kept = {} if prune else dict(_kept(known, passages, superseded))
+        _refuse_shared_ids(kept, passages)
+        assert len({p.id for p in passages}) == len(passages), "ids differ"
+        state = kept | {p.id: p for p in passages}
         before = {i: content_hash(p) for i, p in known.items()}
         changed = [p for p in passages if before.get(p.id) != content_hash(p)]
         encoded = 0
-        if changed or len(state) < len(known) or manifest.snapshot is None:
-            shards = VectorShards(path / "vectors")
-            encoded = _encode_missing(shards, state.values(), encode or partial(_encode_here, embedder))
+        manifest, was = replace(manifest, made_ids=made_now), manifest
+        if changed or len(state) < len(known) or manifest.snapshot is None or manifest.damaged():
+            shards = sound_shards(manifest, tuple(known.values()))
+            encoded = encode_missing(shards, state.values(), encode or partial(encode_here, embedder))
             manifest = manifest.commit(list(state.values()), shards)
+        elif manifest != was:
+            manifest.write()
         assert manifest.snapshot is not None
         update_index(index_place(path, url), manifest)
     replaced = sum(p.id in known for p in changed)
@@ -150,34 +149,26 @@ def add_passages(
     )
 
 
-def _kept(known: dict[str, Passage], passages: Sequence[Passage], prune: bool) -> Iterator[tuple[str, Passage]]:
-    """Yield what stays beside `passages`: nothing under `prune`, else all but former pieces of theirs."""
-    wholes = {_whole(p) for p in passages}
+def _kept(
+    known: dict[str, Passage], passages: Sequence[Passage], superseded: set[str]
+) -> Iterator[tuple[str, Passage]]:
+    """Yield what stays beside `passages`: all but former pieces of theirs, and what is superseded."""
+    gone = {_whole(p) for p in passages} | superseded
     for identity, passage in known.items():
-        if not prune and _whole(passage) not in wholes:
+        if _whole(passage) not in gone:
             yield identity, passage
+
+
+def _refuse_shared_ids(kept: dict[str, Passage], passages: Sequence[Passage]) -> None:
+    """Raise InputError when a piece of one passage has the id of another, which would be lost."""
+    owner = {identity: _whole(passage) for identity, passage in kept.items()}
+    for passage in passages:
+        if (other := owner.setdefault(passage.id, _whole(passage))) != _whole(passage):
+            raise InputError(
+                f"passage {passage.id!r}: a piece of the long passage {min(other, _whole(passage), key=len)!r} has the "
+                "same id; rename one of the two"
+            )
 
 
 def _whole(passage: Passage) -> str:
     return str(passage.metadata.get(PIECE_OF, passage.id))
-
-
-def _encode_missing(shards: VectorShards, passages: Iterable[Passage], encode: Encode) -> int:
-    """Encode and store each text that has no vector yet; return how many there were.
-
-    Like lengths share a batch; the longest come first, so that the time left is not understated.
-    """
-    texts = {passage_text(p) for p in passages}
-    missing = sorted((text for text in texts if text_key(text) not in shards), key=lambda text: (-len(text), text))
-    with tqdm(total=len(missing), desc="Encoding passages", unit="passage", disable=not missing) as bar:
-        for done, vectors in encode(missing, bar.update):
-            shards.append([text_key(text) for text in done], vectors)
-    return len(missing)
-
-
-def _encode_here(
-    embedder: Embedder, texts: Sequence[str], advance: Callable[[int], object]
-) -> Iterator[tuple[Sequence[str], Float32[np.ndarray, "texts dim"]]]:
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        window = texts[start : start + TEXTS_AT_ONCE]
-        yield window, embedder.encode_texts(window, advance)

@@ -20,6 +20,8 @@ from jaxtyping import Float32
 from kd_rag.durable import file_digest, remove_partial, write_whole
 from kd_rag.types import InputError
 
+REPAIR = "python -m kb_builder verify --repair"
+
 
 class VectorShards:
     """The vectors in `folder`, made if need be; raises InputError naming a shard that cannot be read."""
@@ -61,9 +63,6 @@ class VectorShards:
             raise InputError(f"{file}: is damaged ({error}); repair with: {REPAIR}") from None
         for number, key in enumerate(shard["key"]):
             self._place.setdefault(key.tobytes(), (shard, number))
-
-
-REPAIR = "python -m kb_builder verify --repair"
 
 
 def damaged_shards(folder: Path) -> list[Path]:

@@ -11,31 +11,45 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from kd_rag.durable import file_digest
-from kd_rag.knowledge.chroma import index_place
-from kd_rag.knowledge.collection import remove_index, update_index
+from kd_rag.knowledge.chroma import answering, index_place, remove_index
+from kd_rag.knowledge.collection import PassageIndex, update_index
 from kd_rag.knowledge.content import passage_text, snapshot_id, text_key
 from kd_rag.knowledge.lock import sole_writer
 from kd_rag.knowledge.manifest import Manifest
 from kd_rag.knowledge.vectors import VectorShards, damaged_shards
-from kd_rag.types import InputError
+from kd_rag.types import InputError, Passage
 
 SHARDS = "vectors"
+_LEAST_SECONDS = 300
+_PASSAGES_A_SECOND = 100
+"""A busy machine reads so many of an index at least."""
 
 
-def find_faults(folder: Path, url: str | None = None, limit_seconds: float = 300) -> list[str]:
-    """Return every fault of the knowledge base in `folder` and of its index, which may take `limit_seconds` to answer.
-
-    Nothing is changed. Raises InputError when there is no knowledge base, or another process is writing.
-    """
+@contextmanager
+def _held(folder: Path) -> Iterator[Manifest]:
+    """Keep writers out, and hand over the manifest of the last whole ingestion."""
+    Manifest.read(folder)  # or the lock would make a folder where there is none
     with sole_writer(folder):
         manifest = Manifest.read(folder)
         if manifest.snapshot is None:
-            return [f"{folder}: no ingestion has run to its end; run it again"]
+            raise InputError(f"{folder}: no ingestion has run to its end; run it again")
+        yield manifest
+
+
+def find_faults(folder: Path, url: str | None = None, limit_seconds: float | None = None) -> list[str]:
+    """Return every fault of the knowledge base in `folder` and of its index, which may take `limit_seconds` to answer.
+
+    None stands for five minutes and what so many passages need. Nothing is changed. Raises InputError when there is no
+    knowledge base, or another process is writing.
+    """
+    with _held(folder) as manifest:
+        limit_seconds = limit_seconds or _LEAST_SECONDS + manifest.total / _PASSAGES_A_SECOND
         faults = _own_faults(manifest)
         return faults or _index_faults(folder, index_place(folder, url), limit_seconds)
 
@@ -43,14 +57,12 @@ def find_faults(folder: Path, url: str | None = None, limit_seconds: float = 300
 def _own_faults(manifest: Manifest) -> list[str]:
     shards = damaged_shards(manifest.folder / SHARDS)
     faults = [f"{file}: its content is not what its name says" for file in shards]
-    for name, digest in manifest.files.items():
-        if file_digest(manifest.folder / name) != digest:
-            faults.append(f"{manifest.folder / name}: is damaged or missing")
+    faults += [f"{file}: is damaged or missing" for file in manifest.damaged()]
     if faults:
         return faults
     passages, vectors = manifest.passages(), manifest.vectors()
     kept = VectorShards(manifest.folder / SHARDS)
-    keys = [text_key(passage_text(p)) for p in passages]
+    keys = _keys(passages)
     if lost := sum(key not in kept for key in keys):
         faults.append(f"{manifest.folder / SHARDS}: lacks the vectors of {lost} of {len(keys)} passages")
     elif not np.array_equal(kept.gather(keys, manifest.dimension), vectors):
@@ -68,30 +80,63 @@ def _index_faults(folder: Path, place: str, limit_seconds: float) -> list[str]:
         return [f"{place}: does not answer within {limit_seconds:g} seconds"]
     if probe.returncode < 0:
         return [f"{place}: ends the process that opens it ({signal.Signals(-probe.returncode).name})"]
-    assert probe.returncode == 0, probe.stderr
+    if probe.returncode > 0:
+        return [f"{place}: cannot be asked ({probe.stderr.strip().splitlines()[-1]})"]
     faults: list[str] = json.loads(probe.stdout)
     return faults
+
+
+def sound_shards(manifest: Manifest, passages: Sequence[Passage]) -> VectorShards:
+    """Delete damaged shards and return the others; what they lack of `passages` comes from the state's own file.
+
+    `passages` are the state's; where both copies are damaged, vectors are missing.
+    """
+    for file in damaged_shards(manifest.folder / SHARDS):
+        file.unlink()
+    shards = VectorShards(manifest.folder / SHARDS)
+    keys = _keys(passages)
+    lost = [row for row, key in enumerate(keys) if key not in shards]
+    if lost and manifest.vectors_file not in manifest.damaged():
+        shards.append([keys[row] for row in lost], manifest.vectors()[lost])
+    return shards
+
+
+def _keys(passages: Sequence[Passage]) -> list[bytes]:
+    return [text_key(passage_text(p)) for p in passages]
 
 
 def repair(folder: Path, url: str | None = None) -> None:
     """Make everything that is derived again, without encoding: damaged files from sound ones, and the index.
 
-    Raises InputError when the passages themselves are damaged, or vectors are that have no second copy.
+    Raises InputError when what is damaged has no second copy, naming what brings it back.
     """
-    with sole_writer(folder):
-        manifest = Manifest.read(folder)
-        if manifest.snapshot is None:
-            raise InputError(f"{folder}: no ingestion has run to its end; run it again")
-        for file in damaged_shards(folder / SHARDS):
-            file.unlink()
-        shards = VectorShards(folder / SHARDS)
+    with _held(folder) as manifest:
+        place = index_place(folder, url)
+        if manifest.passages_file in manifest.damaged():
+            manifest.write_passages(_indexed(place, manifest))
         passages = manifest.passages()
-        keys = [text_key(passage_text(p)) for p in passages]
-        lost = [row for row, key in enumerate(keys) if key not in shards]
-        if lost:
-            shards.append([keys[row] for row in lost], manifest.vectors()[lost])
-        manifest = manifest.commit(passages, shards)
-        _rebuild(index_place(folder, url), manifest)
+        shards = sound_shards(manifest, passages)
+        if lost := sum(key not in shards for key in _keys(passages)):
+            raise InputError(
+                f"{folder}: the vectors of {lost} of {len(passages)} passages are damaged in both copies; encode them "
+                "again by ingesting any of the sources again: python -m kb_builder ingest SOURCE"
+            )
+        _rebuild(place, manifest.commit(passages, shards))
+
+
+def _indexed(place: str, manifest: Manifest) -> list[Passage]:
+    """Return the passages of the state as the index has them."""
+    try:
+        with closing(PassageIndex.open(place)) as index, answering(place):
+            passages, _ = index.read()
+    except InputError:
+        passages = []
+    if snapshot_id(manifest.embedder, manifest.chunker, passages) != manifest.snapshot:
+        raise InputError(
+            f"{manifest.passages_file}: is damaged, and the index does not hold its passages either; ingest all "
+            "sources into another knowledge.path"
+        )
+    return passages
 
 
 def rebuild(folder: Path, url: str | None = None) -> Manifest:
@@ -99,14 +144,11 @@ def rebuild(folder: Path, url: str | None = None) -> Manifest:
 
     Raises InputError when those are damaged, or the index cannot be written.
     """
-    with sole_writer(folder):
-        manifest = Manifest.read(folder)
-        if manifest.snapshot is None:
-            raise InputError(f"{folder}: no ingestion has run to its end; run it again")
+    with _held(folder) as manifest:
         _rebuild(index_place(folder, url), manifest)
         return manifest
 
 
 def _rebuild(place: str, manifest: Manifest) -> None:
-    remove_index(place)
+    remove_index(place, manifest.identity)
     update_index(place, manifest)

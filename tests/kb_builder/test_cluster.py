@@ -19,7 +19,8 @@ from kb_builder.sources import read_passages
 from kd_rag.cli import main
 from kd_rag.config import KnowledgeConfig
 from kd_rag.knowledge.embedder import load_embedder
-from kd_rag.knowledge.store import TEXTS_AT_ONCE, KnowledgeBase, add_passages
+from kd_rag.knowledge.encoding import TEXTS_AT_ONCE
+from kd_rag.knowledge.store import KnowledgeBase, add_passages
 from kd_rag.types import InputError, Passage
 from tests.kb_builder.documents import save_scan
 from tests.knowledge.doubles import make_passages, save_table, word_embedder

@@ -25,7 +25,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kb.jsonl").write_text("\n".join(map(json.dumps, LINES)))
     for place in ("kd_rag.knowledge.embedder.load_embedder", "kd_rag.knowledge.opening.load_embedder"):
-        monkeypatch.setattr(place, lambda name: word_embedder(fingerprint=name))
+        monkeypatch.setattr(place, lambda name, dtype: word_embedder(fingerprint=name))
 
     def call(*argv):
         code = main("python -m kb_builder", COMMANDS, argv)
@@ -142,7 +142,7 @@ def test_a_fault_in_a_source_is_told_before_anything_is_stored(run, tmp_path):
     code, _, err = run("ingest", "kb.jsonl", "bad.jsonl", *SET)
     assert code == 2
     assert "bad.jsonl: line 1: title and text are both missing" in err
-    assert not (tmp_path / "kb").exists()
+    assert "there is no knowledge base" in run("stats", "knowledge.path=kb")[2]
 
 
 @pytest.mark.parametrize("argv", [["--help"], *([name, "--help"] for name in COMMANDS)])
@@ -202,6 +202,18 @@ def test_prune_deletes_what_no_source_holds(run, tmp_path):
     assert told(run("ingest", "kb.jsonl", *SET)[1])["total"] == "2"
     pruned = told(run("ingest", "kb.jsonl", "--prune", *SET)[1])
     assert (pruned["removed"], pruned["unchanged"], pruned["total"]) == ("1", "1", "1")
+
+
+def test_an_edited_page_replaces_what_it_said_before(run, tmp_path):
+    """Two policies that contradict each other would both be found."""
+    page = tmp_path / "policy.md"
+    page.write_text("# Returns\nWithin 30 days.\n# Delivery\nThree days.")
+    run("ingest", "policy.md", "kb.jsonl", *SET)
+    page.write_text("# Returns\nWithin 14 days.\n# Delivery\nThree days.")
+    (tmp_path / "kb.jsonl").write_text(json.dumps(LINES[0]))
+    told_again = told(run("ingest", str(page), "kb.jsonl", *SET)[1])
+    assert (told_again["added"], told_again["removed"], told_again["total"]) == ("1", "1", "4")
+    assert "30 days" not in run("query", "returns within days", *SET, "retriever.k=9")[1]
 
 
 def test_verify_tells_every_fault_and_repairs(run, tmp_path):

@@ -63,6 +63,10 @@ def test_a_server_holds_the_same_knowledge_base_as_a_folder(tmp_path, server):
     with pytest.raises(InputError, match="empty or half written"):
         KnowledgeBase.fetch(url, word_embedder())
     assert "lacks 1 passages, among them 'p0003'" in find_faults(tmp_path / "kb", url)[0]
+    other = tmp_path / "local"
+    for intrude in (lambda: add_passages(other, word_embedder(), [], url=url), lambda: rebuild(other, url)):
+        with pytest.raises(InputError, match=rf"{url}: holds the index of another knowledge base; name another coll"):
+            intrude()
     rebuild(tmp_path / "kb", url)
     assert find_faults(tmp_path / "kb", url) == []
 
@@ -82,7 +86,7 @@ def test_a_server_that_dies_is_named_in_one_sentence_and_loses_nothing(tmp_path,
     monkeypatch.setattr("chromadb.api.models.Collection.Collection.get", lambda self, **options: dying(**options))
     with pytest.raises(InputError, match=rf"knowledge\.url={url}: the Chroma server does not answer .*chroma run"):
         KnowledgeBase.fetch(url, word_embedder())
-    monkeypatch.setattr("kd_rag.knowledge.opening.load_embedder", lambda name: word_embedder())
+    monkeypatch.setattr("kd_rag.knowledge.opening.load_embedder", lambda name, dtype: word_embedder())
     assert main("kb", COMMANDS, ["query", "item", f"knowledge.url={url}"]) == 2
     said = capsys.readouterr().err
     assert len([line for line in said.splitlines() if "error" in line]) == 1

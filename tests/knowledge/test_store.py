@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -91,28 +92,46 @@ def test_more_passages_than_one_batch(tmp_path):
     np.testing.assert_allclose(knowledge.vectors, embedder.encode_passages(passages), atol=1e-6)
 
 
-def killed_at(folder, moment, passages=1300):
-    """Ingest in a process that is killed with SIGKILL: after so many texts, or when it calls `module:function`."""
-    script = """
-import importlib, os, signal, sys
+KILLED = """
+import importlib, json, os, signal, sys
 from pathlib import Path
+import chromadb
 from kd_rag.knowledge import store
 from tests.knowledge.doubles import make_passages, word_embedder
-folder, moment, count = sys.argv[1:]
-def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-texts = int(moment) if moment.isdigit() else None
-if texts is None:
-    module, name = moment.split(":")
+
+def die_at(call):
+    place, _, number = call.partition("@")
+    module, name = place.split(":")
     owner = importlib.import_module(module)
     *path, name = name.split(".")
     for part in path: owner = getattr(owner, part)
-    setattr(owner, name, die)
-store.add_passages(Path(folder), word_embedder(dies_at_text=texts), make_passages(int(count)))
+    function, calls = getattr(owner, name), []
+    def counted(*arguments, **options):
+        calls.append(name)
+        if len(calls) == int(number or 1): os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    setattr(owner, name, counted)
+
+for folder, moment in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if not child:
+        texts = moment if isinstance(moment, int) else die_at(moment)
+        store.add_passages(Path(folder), word_embedder(dies_at_text=texts), make_passages(1300), prune=True)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9, moment
 """
-    command = [sys.executable, "-c", script, str(folder), str(moment), str(passages)]
-    assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == -9
 
 
+def kill_in(moments):
+    """Ingest 1,300 passages into folders, each in a process that is killed with SIGKILL at its moment.
+
+    A moment is a number of texts that were encoded, or `module:function@n`, its nth call.
+    """
+    command = [sys.executable, "-c", KILLED, json.dumps({str(folder): moment for folder, moment in moments.items()})]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+WRITE = "kd_rag.knowledge.collection:PassageIndex.write"
 MOMENTS = {
     "before the first vectors": (10, 0),
     "between two appends": (800, 512),
@@ -120,33 +139,54 @@ MOMENTS = {
     "before the state is written": ("kd_rag.knowledge.manifest:Manifest.commit", 1300),
     "between the state's two files": ("kd_rag.knowledge.manifest:_npy", 1300),
     "before the index is opened": ("kd_rag.knowledge.store:update_index", 1300),
-    "while the index is written": ("kd_rag.knowledge.collection:PassageIndex.write", 1300),
+    "before the index has a row": (WRITE, 1300),
+    "when the index has 512 rows": (f"{WRITE}@2", 1300),
+    "when the index has written its graph": (f"{WRITE}@3", 1300),
+    "before 200 rows are deleted": ("chromadb.api.models.Collection:Collection.delete", 1300),
+    "when 512 rows are replaced": (f"{WRITE}@2", 1300),
 }
+FULL_BEFORE = ("before 200 rows are deleted", "when 512 rows are replaced")
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A folder for each moment, as the kill left it; in some, 1,500 other passages were stored before."""
+    folders = {name: tmp_path_factory.mktemp("killed") for name in MOMENTS}
+    for name in FULL_BEFORE:
+        add_passages(folders[name], word_embedder(), make_passages(1500, "hat"))
+    kill_in({folders[name]: moment for name, (moment, _) in MOMENTS.items()})
+    return folders
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    add_passages(folder, word_embedder(), make_passages(1300))
+    return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("moment", "kept"), MOMENTS.values(), ids=MOMENTS)
-def test_an_ingestion_killed_at_any_moment_is_finished_by_running_it_again(tmp_path, moment, kept):
-    killed_at(tmp_path / "killed", moment)
-    finished = add_passages(tmp_path / "killed", word_embedder(), make_passages(1300))
-    whole = add_passages(tmp_path / "whole", word_embedder(), make_passages(1300))
-    assert finished.encoded == 1300 - kept
-    assert finished.snapshot == whole.snapshot
-    bases = [KnowledgeBase.open(tmp_path / name, word_embedder()) for name in ("killed", "whole")]
+@pytest.mark.parametrize("name", MOMENTS)
+def test_an_ingestion_killed_at_any_moment_is_finished_by_running_it_again(killed, whole, name):
+    finished = add_passages(killed[name], word_embedder(), make_passages(1300), prune=True)
+    assert finished.encoded == 1300 - MOMENTS[name][1]
+    bases = [KnowledgeBase.open(folder, word_embedder()) for folder in (killed[name], whole)]
+    assert finished.snapshot == bases[1].snapshot
     assert bases[0].passages == bases[1].passages
     np.testing.assert_array_equal(bases[0].vectors, bases[1].vectors)
-    assert verify.find_faults(tmp_path / "killed") == []
-    names = [sorted(p.name for p in (tmp_path / n).iterdir()) for n in ("killed", "whole")]
-    assert names[0] == names[1]  # nothing half written is left over
+    assert verify.find_faults(killed[name]) == []
+    if name not in FULL_BEFORE:
+        names = [sorted(p.name for p in folder.iterdir()) for folder in (killed[name], whole)]
+        assert names[0] == names[1]  # nothing half written is left over
 
 
+@pytest.mark.slow
 def test_readers_see_the_last_whole_ingestion_whatever_became_of_a_later_one(tmp_path):
     """A knowledge base that holds three in a hundred passages answers every query, and wrongly."""
     first = add_passages(tmp_path, word_embedder(), make_passages(10))
-    killed_at(tmp_path, "kd_rag.knowledge.manifest:_npy")
+    kill_in({tmp_path: "kd_rag.knowledge.manifest:_npy", tmp_path / "new": 10})
     knowledge = KnowledgeBase.open(tmp_path, word_embedder())
     assert (knowledge.snapshot, len(knowledge.passages)) == (first.snapshot, 10)
-    killed_at(tmp_path / "new", 10)
     with pytest.raises(InputError, match="not finished: its ingestion was interrupted; run"):
         KnowledgeBase.open(tmp_path / "new", word_embedder())
 
@@ -188,6 +228,53 @@ def test_a_text_that_occurs_twice_is_encoded_once(tmp_path):
     assert add_passages(tmp_path, embedder, same).encoded == 1
     assert embedder.model.batches == [["the same words"]]
     assert add_passages(tmp_path, embedder, [Passage("x", "review", "", "the same words")]).encoded == 0
+
+
+def test_a_source_that_is_read_again_takes_back_what_it_no_longer_says(tmp_path):
+    """Thirty days and fourteen, both found: the id of an edited passage is another, so that nothing was replaced."""
+    thirty, fourteen, shared = (Passage(text, "policy", "", text) for text in ("thirty", "fourteen", "shared"))
+
+    def ingest(*passages, source, folder="kb", **options):
+        ids = {source: [p.id for p in passages if p is not POST]}
+        return add_passages(tmp_path / folder, word_embedder(), passages, made_ids=ids, **options)
+
+    ingest(thirty, shared, POST, source="a.md")
+    ingest(shared, source="b.md")
+    edited = ingest(fourteen, source="a.md")
+    assert (edited.added, edited.removed, edited.total) == (1, 1, 3)  # b.md says `shared` too; POST has its own id
+    knowledge = KnowledgeBase.open(tmp_path / "kb", word_embedder())
+    assert {p.id for p in knowledge.passages} == {"fourteen", "shared", "post"}
+    assert ingest(fourteen, shared, POST, source="c.md", folder="other").snapshot == edited.snapshot
+    assert ingest(COAT, source="b.md").removed == 1
+    moved = ingest(fourteen, source="moved.md")
+    assert (moved.unchanged, moved.removed) == (1, 0)
+    assert ingest(COAT, source="a.md").removed == 0  # moved.md says it now
+    assert ingest(fourteen, source="moved.md", prune=True).total == 1
+
+
+def test_a_source_that_is_read_again_leaves_no_piece_behind(tmp_path):
+    pieces = [Passage(f"long#{i}", "faq", "Long", f"part {i}", {PIECE_OF: "long"}) for i in range(3)]
+    add_passages(tmp_path, word_embedder(), [*pieces, POST], made_ids={"a.md": ["long"]})
+    changes = add_passages(tmp_path, word_embedder(), [COAT], made_ids={"a.md": []})
+    assert (changes.removed, changes.total) == (3, 2)
+
+
+@pytest.mark.parametrize("first", [[], [Passage("long#0", "faq", "", "short")]], ids=["in one run", "in two"])
+def test_a_piece_with_the_id_of_another_passage_is_refused(tmp_path, first):
+    """One of the two would be lost, and nothing would say so."""
+    piece = Passage("long#0", "faq", "Long", "part 0", {PIECE_OF: "long"})
+    add_passages(tmp_path, word_embedder(), [POST, *first])
+    with pytest.raises(InputError, match="passage 'long#0': a piece of the long passage 'long' has the same id"):
+        add_passages(tmp_path, word_embedder(), [piece] if first else [piece, Passage("long#0", "faq", "", "short")])
+    assert len(KnowledgeBase.open(tmp_path, word_embedder()).passages) == 1 + len(first)
+
+
+@pytest.mark.parametrize("content", ['{"format": 1, "chunker": ""}', '{"format": 1, "colour": ""}', "{"])
+def test_a_damaged_manifest_is_named(tmp_path, content):
+    add_passages(tmp_path, word_embedder(), [POST])
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match=r"manifest\.json: (is damaged|cannot be read) .*; ingest all sources into"):
+        add_passages(tmp_path, word_embedder(), [POST])
 
 
 def test_another_way_of_chunking_is_refused_with_both(tmp_path):

@@ -3,10 +3,13 @@ import random
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from kd_rag.knowledge.collection import PassageIndex
+from kd_rag.knowledge.lock import sole_writer
 from kd_rag.knowledge.manifest import Manifest
 from kd_rag.knowledge.store import KnowledgeBase, add_passages
 from kd_rag.knowledge.verify import find_faults, rebuild, repair
@@ -139,19 +142,74 @@ def test_damaged_vectors_are_flagged_and_come_back_from_their_second_copy(kb, so
     assert (one.vectors == other.vectors).all()
 
 
-def test_lost_vectors_are_counted_and_damaged_passages_cannot_be_repaired(kb):
+def test_vectors_damaged_in_both_copies_come_back_with_the_next_ingestion(kb, sound):
+    """Repair sent to repair, and an ingestion of what is there already repaired nothing."""
     shard = min((kb / "vectors").glob("*.npy"))
-    shard.unlink()
-    assert "lacks the vectors of " in find_faults(kb)[0]
+    lost = len(np.load(shard))
+    flip(shard)
+    flip(next(kb.glob("vectors-*.npy")))
+    with pytest.raises(InputError, match=r"damaged in both copies; encode them again by .*kb_builder ingest"):
+        repair(kb)
+    changes = add_passages(kb, word_embedder(), make_passages(PASSAGES))
+    assert (changes.unchanged, changes.encoded) == (PASSAGES, lost)
+    assert find_faults(kb) == []
+    one, other = (KnowledgeBase.open(folder, word_embedder()) for folder in (kb, sound))
+    assert (one.vectors == other.vectors).all()
+
+
+def test_an_ingestion_does_not_build_on_damaged_vectors(kb):
+    """They would get a digest of their own, and look sound from then on."""
+    flip(min((kb / "vectors").glob("*.npy")))
+    assert add_passages(kb, word_embedder(), make_passages(PASSAGES + 1)).encoded == 1
+    assert find_faults(kb) == []
+
+
+def test_damaged_passages_come_back_from_the_index(kb, sound):
+    """It holds every one of them, and the snapshot tells whether it is the same."""
     flip(next(kb.glob("passages-*")))
     assert "is damaged or missing" in find_faults(kb)[0]
-    with pytest.raises(InputError, match=r"passages-.* is damaged or missing"):
+    repair(kb)
+    assert find_faults(kb) == []
+    assert Manifest.read(kb).passages() == Manifest.read(sound).passages()
+    flip(next(kb.glob("passages-*")))
+    shutil.rmtree(kb / "chroma")
+    with pytest.raises(InputError, match=r"passages-.*: is damaged, and the index does not hold its passages either"):
         repair(kb)
+
+
+def test_a_row_that_another_program_added_is_flagged_and_taken_away(kb):
+    """Any Chroma client may write there, and a row without metadata ended verify and ingest with a traceback."""
+    index = PassageIndex.open(str(kb / "chroma"))
+    index.rows.add(ids=["stray"], embeddings=[[1.0] * 64])
+    assert len(index.read()[0]) == PASSAGES
+    index.close()
+    assert "has, though they are no passages, 1 passages, among them 'stray'" in find_faults(kb)[0]
+    add_passages(kb, word_embedder(), make_passages(PASSAGES + 1))
+    assert find_faults(kb) == []
+
+
+def test_an_index_that_makes_the_probe_fail_is_a_fault(kb, monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho Traceback >&2; echo 'KeyError: x' >&2; exit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    assert find_faults(kb) == [f"{kb / 'chroma'}: cannot be asked (KeyError: x)"]
+
+
+def test_lost_vectors_are_counted(kb):
+    min((kb / "vectors").glob("*.npy")).unlink()
+    assert "lacks the vectors of " in find_faults(kb)[0]
 
 
 def test_verify_waits_for_no_ingestion_that_is_running(kb):
     """It would call the half-written index damaged."""
-    from kd_rag.knowledge.lock import sole_writer
+    with sole_writer(kb), ThreadPoolExecutor(1) as other:
+        with pytest.raises(InputError, match=f"process {os.getpid()} is writing to this knowledge base"):
+            other.submit(find_faults, kb).result()
+        assert find_faults(kb) == []  # who holds the right may use it
 
-    with sole_writer(kb), pytest.raises(InputError, match="is writing to this knowledge base"):
-        find_faults(kb)
+
+def test_verify_makes_no_folder_where_there_is_none(tmp_path):
+    with pytest.raises(InputError, match="there is no knowledge base"):
+        find_faults(tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
