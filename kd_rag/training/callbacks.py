@@ -110,19 +110,21 @@ class Checkpoints(L.Callback):
         assert isinstance(module, Distiller)
         better = module.scores["average_score"] > self.best_score
         self.best_score = max(self.best_score, module.scores["average_score"])
-        folder = self.save(trainer)
+        self.save(trainer, *(("best", "last") if better else ("last",)))
         if trainer.is_global_zero:
-            if better:
-                link(folder, "best")
             self._prune()
 
-    def save(self, trainer: L.Trainer) -> Path:
-        """Write `step-N` and point `last` at it."""
+    def save(self, trainer: L.Trainer, *names: str) -> None:
+        """Write `step-N` and point `names` at it, in this order.
+
+        `last` comes behind `best`: its state says that the best score is reached, so a run that resumes from it would
+        not point `best` at this step again.
+        """
         folder = self.folder / f"step-{trainer.global_step:08d}"
         trainer.save_checkpoint(folder)
         if trainer.is_global_zero:
-            link(folder, "last")
-        return folder
+            for name in names:
+                link(folder, name)
 
     def _prune(self) -> None:
         kept = {(self.folder / name).resolve() for name in ("last", "best")}
@@ -132,10 +134,15 @@ class Checkpoints(L.Callback):
 
 
 class StopOnSignal(L.Callback):
-    """On SIGINT or SIGTERM finish the step, save, and stop; a second signal stops at once."""
+    """On SIGINT or SIGTERM finish the step and its evaluation, save, and stop; a second signal stops at once.
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
+    Stands behind `checkpoints` among the callbacks, and stops behind an evaluation that is due after the step: a run
+    that resumes would not make it up.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, evaluations: Evaluations) -> None:
         self.checkpoints = checkpoints
+        self.evaluations = evaluations
         self.received = False
         self._before: dict[int, Any] = {}
 
@@ -145,9 +152,14 @@ class StopOnSignal(L.Callback):
             self._before[number] = signal.signal(number, self._note)
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        """Save and stop if a signal came during the step."""
+        """Save and stop if a signal came during the step and no evaluation follows."""
+        if trainer.global_step not in self.evaluations.steps and self.received:
+            self.checkpoints.save(trainer, "last")
+            raise KeyboardInterrupt
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Stop if a signal came during the step or its evaluation, whose checkpoint is written."""
         if self.received:
-            self.checkpoints.save(trainer)
             raise KeyboardInterrupt
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:

@@ -27,6 +27,7 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
     step without meeting an edge.
     """
     checkpoints = Checkpoints(folder / "checkpoints")
+    evaluations = Evaluations(evaluation_steps(config.val_check_interval, sampler))
     return L.Trainer(
         max_epochs=1,
         max_steps=sampler.total_steps,
@@ -36,11 +37,11 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
         logger=TensorBoardLogger(folder, name="", version=""),
         log_every_n_steps=1,
         callbacks=[
-            Evaluations(evaluation_steps(config.val_check_interval, sampler)),
+            evaluations,
             EvaluationLog(folder / "metrics.jsonl", sampler.steps_per_epoch),
-            checkpoints,
-            StopOnSignal(checkpoints),
             Summaries(),
+            checkpoints,
+            StopOnSignal(checkpoints, evaluations),
             TQDMProgressBar(),
         ],
         plugins=[FolderCheckpoints()],

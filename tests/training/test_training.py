@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from itertools import count
 
 import lightning as L  # noqa: N812
 import pytest
@@ -11,6 +12,7 @@ import torch
 from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.objective import Objective
+from kd_rag.training import callbacks, checkpoints, module
 from kd_rag.training.checkpoints import load_weights
 from kd_rag.training.trainer import evaluation_steps
 from kd_rag.types import InputError
@@ -95,22 +97,50 @@ def test_an_interval_that_is_none_is_refused(make_job, epochs):
         make_job(val_check_interval=epochs)
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 4])
-def test_a_stopped_run_resumes_to_the_bit(make_job, tmp_path, stop_at):
-    """Lightning alone repeats some records, leaves out others, and draws other dropout (step 3 is an epoch's edge)."""
+def folder_facts(folder):
+    """Return what was evaluated in a run folder, and which step is the best."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return lines, (folder / "checkpoints" / "best").resolve().name
+
+
+@pytest.mark.parametrize("stop_in", [2, 3, 5, 6])
+def test_a_stopped_run_resumes_to_the_bit(make_job, tmp_path, stop_in):
+    """Lightning alone repeats some records, leaves out others, and draws other dropout.
+
+    It also leaves out the evaluation that is due after steps 3 and 6, so that the best model may be lost.
+    """
     whole = Losses()
     expected = make_job("whole", callbacks=[whole]).run().weights()
     first = Losses()
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        make_job(callbacks=[first, StopAt(stop_at)]).run()
+        make_job(callbacks=[first, StopAt(stop_in - 1)]).run()
     second = Losses()
     job = make_job(callbacks=[second])
     torch.manual_seed(99)  # the random state must come from the checkpoint
     resumed = job.run(resume=str(tmp_path / "run" / "checkpoints" / "last"))
     assert first.values | second.values == whole.values
-    assert min(second.values) == stop_at + 2
+    assert list(second.values) == list(range(stop_in + 1, 7))
     for name, weight in expected.items():
         assert torch.equal(resumed.weights()[name], weight), name
+    assert folder_facts(tmp_path / "run") == folder_facts(tmp_path / "whole")
+
+
+def test_a_kill_between_the_two_links_does_not_lose_the_best_model(make_job, tmp_path, monkeypatch):
+    """A resumed run knows the best score from `last` and would never point `best` at the step that reached it."""
+    monkeypatch.setattr(module, "score", lambda *_: {"average_score": next(scores), "tasks": {}})
+
+    def link(*arguments):
+        if next(links) == 3:
+            raise SystemError
+        checkpoints.link(*arguments)
+
+    scores, links = count(), count()
+    monkeypatch.setattr(callbacks, "link", link)
+    with pytest.raises(SystemError):
+        make_job().run()
+    scores, links = count(1), count(4)
+    make_job().run(resume=str(tmp_path / "run" / "checkpoints" / "last"))
+    assert folder_facts(tmp_path / "run")[1] == "step-00000006"
 
 
 def test_a_checkpoint_holds_trainable_weights_only_and_no_pickled_code(make_job, tmp_path):
