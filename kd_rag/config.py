@@ -106,7 +106,7 @@ class TrainerConfig:
     val_check_interval: float = 1.0
     """Epochs between two evaluations: after the step nearest to each multiple, and after the last step."""
     precision: str = "32-true"
-    """Lightning's precision name: `32-true`, `bf16-true`, `bf16-mixed`."""
+    """`32-true`, or `bf16-mixed`, in which matrix products are rounded to bfloat16 and sums are not."""
     accelerator: str = "auto"
     devices: int = 1
     num_workers: int = 0

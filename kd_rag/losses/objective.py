@@ -64,6 +64,11 @@ class Objective(nn.Module):
         self.needs = together(term.needs for term in sides.values())
         self.teacher_needs = together(term.teacher_needs for term in sides.values())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the terms."""
+        return (*self.rows, *self.sides)
+
     def counts(self, batch: Batch) -> Int[Tensor, " terms"]:
         """Return how many tokens or records each term adds up over in `batch`, in the order of the terms."""
         terms: list[RowTerm | SideTerm] = [*self.rows.values(), *self.sides.values()]
@@ -101,7 +106,9 @@ class Objective(nn.Module):
         def chunk(states: Float[Tensor, "rows dim"], targets: Int[Tensor, " rows"], rows: slice) -> Tensor:
             logits = head(states)
             soft = partial(teacher.answers.outcomes, rows, self.vocabulary) if teacher else _no_teacher
-            values = [importance[t][rows] @ t(logits, targets, soft) if t else logits.new_zeros(()) for t in terms]
+            nothing = logits.new_zeros(())
+            # No inner product: autocast would round its sum to bfloat16.
+            values = [(importance[t][rows] * t(logits, targets, soft)).sum() if t else nothing for t in terms]
             return torch.stack(values)
 
         if len(targets) <= CHUNK_ROWS:

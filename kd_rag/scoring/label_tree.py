@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from kd_rag.models import VisionLanguageModel
@@ -160,8 +161,7 @@ def _edge_scores(model: VisionLanguageModel, states: Tensor, rows: Tensor, token
 
 
 def _along_paths(tree: LabelTree, edge_scores: Tensor) -> Tensor:
-    """Return the sum of the edges' scores along each path."""
-    takes = torch.zeros(len(tree.paths), len(edge_scores))
-    for path, edges in enumerate(tree.paths):
-        takes[path, list(edges)] = 1.0
-    return takes.to(edge_scores.device) @ edge_scores
+    """Return the sum of the edges' scores along each path: no matrix product, which autocast would round."""
+    padding = len(edge_scores)
+    paths = pad_sequence([torch.tensor(edges) for edges in tree.paths], batch_first=True, padding_value=padding)
+    return torch.cat([edge_scores, edge_scores.new_zeros(1)])[paths.to(edge_scores.device)].sum(dim=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import lightning as L  # noqa: N812 (the library's own convention)
 from lightning.pytorch.callbacks import TQDMProgressBar
@@ -18,6 +19,10 @@ from kd_rag.types import InputError
 
 # Its notes on hardware that is not there and on products to install would bury our own lines.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+PRECISIONS = ("32-true", "bf16-mixed")
+"""With half precision throughout, small steps would not change a weight; `model.dtype` keeps frozen weights so."""
 
 
 def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Trainer:
@@ -48,7 +53,7 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
         enable_checkpointing=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=_precision(config),
         accelerator=config.accelerator,
         devices=config.devices,
     )
@@ -74,10 +79,16 @@ def evaluating(config: TrainerConfig, *callbacks: L.Callback, bar: bool = True) 
         enable_model_summary=False,
         callbacks=[TQDMProgressBar(), *callbacks] if bar else list(callbacks),
         enable_progress_bar=bar,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=_precision(config),
         accelerator=config.accelerator,
         devices=1,
     )
+
+
+def _precision(config: TrainerConfig) -> Any:
+    if config.precision not in PRECISIONS:
+        raise InputError(f"trainer.precision: expected {' or '.join(PRECISIONS)}, found {config.precision!r}")
+    return config.precision
 
 
 def descend(trainer: L.Trainer, module: L.LightningModule, loaders: L.LightningDataModule, resume: str | None) -> None:

@@ -6,7 +6,7 @@ import torch
 from kd_rag.data.collator import answer_ids
 from kd_rag.losses.heads import answer_rows, log_probabilities, with_answers
 from kd_rag.losses.sides import Needs
-from kd_rag.scoring.label_tree import HEAD_ROWS, LabelTree, label_log_likelihoods
+from kd_rag.scoring.label_tree import HEAD_ROWS, LabelTree, label_log_likelihoods, stacked
 from kd_rag.scoring.readout import read
 from tests.conftest import LABELS, make_example
 
@@ -56,6 +56,22 @@ def test_rows_of_one_batch_may_have_different_trees(load, collator):
         scores = label_log_likelihoods(model, collator.prompts(EXAMPLES).inputs, trees)
         for example, labels, found in zip(EXAMPLES, sets, scores, strict=True):
             torch.testing.assert_close(found, alone(model, collator, example, labels), rtol=0, atol=1e-4)
+
+
+def test_autocast_does_not_round_sums_of_scores(load, collator):
+    """A matrix product would: behind reasons of 200 nats, labels would differ by whole nats only."""
+    model, labels = load("student"), LABELS
+    tree = LabelTree.build({label: answer_ids(collator.processor, label) for label in labels})
+    inputs = collator.prompts(EXAMPLES[:1]).inputs
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model.logits(model(inputs, stacked([tree]))[0, inputs.input_ids.shape[1] - 1 :])
+        (scores,) = label_log_likelihoods(model, inputs, [tree])
+    assert logits.dtype == torch.bfloat16
+    assert scores.dtype == torch.float32
+    each = log_probabilities(logits, model.processor.vocabulary).double()
+    edges = each[list(tree.edge_rows), list(tree.edge_tokens)]
+    expected = torch.stack([edges[list(path)].sum() for path in tree.paths])
+    torch.testing.assert_close(scores.double(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_probabilities_of_all_continuations_add_up_to_one(load, collator):
