@@ -20,14 +20,14 @@ def line(epoch, intent, scene):
 def variant(make_run):
     """Return a function that makes a variant of two seeds, whose wrong image scenes are given."""
 
-    def make(name, wrong, published=(), failed=(), by_epoch={}):  # noqa: B006
+    def make(name, wrong, published=(), failed=(), by_epoch=()):
         runs = {}
         for seed, scenes in enumerate(wrong):
             folder = make_run(f"{name}-seed{seed}", set(), scenes)
             curve = line(0.5128, 0.4 + 0.2 * seed, 0.2) + line(1.0, 0.5, 0.7)
             (folder / "metrics.jsonl").write_text(curve)
             runs[seed] = read_run(folder)
-        return Variant(name, runs, dict(failed), dict(published), by_epoch)
+        return Variant(name, runs, dict(failed), dict(published), dict(by_epoch))
 
     return make
 
