@@ -21,7 +21,7 @@ PIECE = re.compile(
 )
 """Markup, a word of another script than Chinese and Japanese, one of their characters, or blanks."""
 
-CLAUSE_END = re.compile(rf"[，。！？；…～\n]+|[,.!?;]+(?=\s|$)|(?<=[{_CJK}])[ \t]+(?=[{_CJK}])")
+CLAUSE_END = re.compile(rf"[，。！？；…～\n]+|(?<![,.!?;])[,.!?;]+(?=\s|$)|(?<=[{_CJK}])[ \t]+(?=[{_CJK}])")
 """What parts two clauses; customers who write Chinese part them by blanks, too."""
 
 

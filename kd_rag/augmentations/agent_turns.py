@@ -31,5 +31,6 @@ def _shortened(turn: Turn, rng: random.Random, drop: float) -> Turn | None:
         return turn
     if rng.random() < drop:
         return None
-    ends = [end.end() for end in CLAUSE_END.finditer(turn.text) if turn.text[: end.start()].strip()]
+    first = len(turn.text) - len(turn.text.lstrip())
+    ends = [end.end() for end in CLAUSE_END.finditer(turn.text) if end.start() > first]
     return replace(turn, text=turn.text[: rng.choice([*ends, len(turn.text)])])

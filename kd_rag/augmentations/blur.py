@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from PIL import Image
-from torchvision.transforms.v2 import functional
+from PIL import Image, ImageFilter
 
 from kd_rag.augmentations._options import check_range
 from kd_rag.augmentations._pictures import each_picture
@@ -17,7 +16,7 @@ def blur(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, si
     """Blur each picture with a Gaussian whose standard deviation is uniform in [0, `sigma`] of the shorter side.
 
     `probability` is each picture's chance to be changed. A share, not pixels, so that a thumbnail and a photograph
-    lose as much.
+    lose as much. Pillow's own filter counts in integers; torchvision's rounds otherwise on another processor.
     """
     check_range("blur", probability=probability)
     check_range("blur", highest=0.1, sigma=sigma)
@@ -25,10 +24,4 @@ def blur(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, si
 
 
 def _blur(picture: Image.Image, rng: random.Random, sigma: float) -> Image.Image:
-    shorter = min(picture.size)
-    pixels = rng.uniform(0, sigma) * shorter
-    reach = min(round(3 * pixels), shorter - 1)  # the border is mirrored, which reaches no further than a side
-    if reach == 0:
-        return picture
-    blurred: Image.Image = functional.gaussian_blur(picture, [2 * reach + 1] * 2, [pixels] * 2)
-    return blurred
+    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, sigma) * min(picture.size)))

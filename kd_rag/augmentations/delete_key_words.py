@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._options import check_count, check_range
 from kd_rag.augmentations._text import PIECE, each_turn
-from kd_rag.types import Dialogue, InputError
+from kd_rag.types import Dialogue
 
 _CHINESE = "的了是我你您他吗呢吧啊呀哦嗯在有不就都也这那个要和与把被给从到说着过么什怎一很还能会可以，。！？；：、…"
 _ENGLISH = """
@@ -25,8 +25,7 @@ def delete_key_words(dialogue: Dialogue, rng: random.Random, *, probability: flo
     so does markup and what holds an angle bracket.
     """
     check_range("delete_key_words", probability=probability)
-    if number < 1:
-        raise InputError(f"augmentations delete_key_words: number is a number of at least 1, found {number}")
+    check_count("delete_key_words", number=number)
     return each_turn(dialogue, rng, probability, partial(_delete, number=number))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from PIL import Image
 
-from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._options import check_count, check_range
 from kd_rag.augmentations._pictures import each_picture
 from kd_rag.types import Dialogue
 
@@ -22,6 +22,7 @@ def occlude(
     it is up to three times as wide as high in shares of the sides, or as high as wide, and lies wholly inside.
     """
     check_range("occlude", probability=probability, max_area=max_area)
+    check_count("occlude", patches=patches)
     return each_picture(dialogue, rng, probability, partial(_cover, max_area=max_area, patches=patches))
 
 

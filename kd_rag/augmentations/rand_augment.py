@@ -9,9 +9,9 @@ from functools import partial
 from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode, functional
 
-from kd_rag.augmentations._options import check_range
+from kd_rag.augmentations._options import check_count, check_range
 from kd_rag.augmentations._pictures import WHITE, each_picture
-from kd_rag.types import Dialogue, InputError
+from kd_rag.types import Dialogue
 
 
 def rand_augment(
@@ -25,8 +25,7 @@ def rand_augment(
     places matter little, 0.3 leaves text readable.
     """
     check_range("rand_augment", probability=probability, magnitude=magnitude)
-    if operations < 1:
-        raise InputError(f"augmentations rand_augment: operations is a number of at least 1, found {operations}")
+    check_count("rand_augment", operations=operations)
     return each_picture(dialogue, rng, probability, partial(_changed, operations=operations, magnitude=magnitude))
 
 
@@ -62,7 +61,7 @@ _OPERATIONS: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
     lambda picture, strength: functional.adjust_saturation(picture, 1 + 0.9 * strength),
     lambda picture, strength: functional.adjust_sharpness(picture, 1 + 0.9 * strength),
     lambda picture, strength: functional.posterize(picture, 8 - round(4 * abs(strength))),
-    lambda picture, strength: functional.solarize(picture, 255 * (1 - abs(strength))),
+    lambda picture, strength: functional.solarize(picture, 256 * (1 - abs(strength))),
     lambda picture, _: functional.autocontrast(picture),
     lambda picture, _: functional.equalize(picture),
 )

@@ -34,9 +34,9 @@ def _replace(
     text: str, rng: random.Random, pattern: re.Pattern[str], others: dict[str, list[str]], share: float
 ) -> str:
     def other(found: re.Match[str]) -> str:
-        if found[0].startswith("<") or rng.random() >= share:
-            return found[0]
-        return rng.choice(others[found[0].lower()])
+        # A pattern that ignores letter case also takes letters for alike whose lower cases differ, such as s and ſ.
+        group = others.get(found[0].lower())
+        return found[0] if group is None or rng.random() >= share else rng.choice(group)
 
     return pattern.sub(other, text)
 

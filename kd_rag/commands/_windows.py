@@ -67,7 +67,9 @@ def write_lines(job: Job, path: Path, out: Path, rejects: Path, *, strict: bool)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     journal = Journal.open(out, {"input": digest, **job.source}, job.ids)
     written = 0
-    with rejects.open("w", encoding="utf-8") as rejected, tqdm(total=entries, unit="record", desc=job.name) as bar:
+    # The id of a rejected record may hold half a surrogate pair, which UTF-8 has no bytes for; JSON has an escape.
+    rejected = rejects.open("w", encoding="utf-8", errors="backslashreplace")
+    with rejected, tqdm(total=entries, unit="record", desc=job.name) as bar:
         good = _Good(path, job, rejected, strict)
         while window := list(islice(good, WINDOW_BATCHES * job.batch_size)):
             if all(record.id in journal.finished for record in window):

@@ -80,7 +80,7 @@ def _quoted_labels(text: str, item: Fields) -> list[str] | None:
         return None
     try:
         labels = json.JSONDecoder().raw_decode(text, at)[0]
-    except ValueError:
+    except (ValueError, RecursionError):
         item.note("instruction", f"the label list is not a JSON list of strings: {shown(text[at:])}")
         return None
     return list(item.strings("labels", labels))

@@ -90,6 +90,8 @@ def test_patches_cover_no_more_than_said(patches):
     covered = [(view != 100).any(axis=-1).mean() for view in views("occlude", GREY, max_area=0.2, patches=patches)]
     assert 0.15 * patches < max(covered) <= 0.21 * patches
     assert min(covered) < 0.05 * patches
+    with pytest.raises(InputError, match="augmentations occlude: patches is a number of at least 1, found -3"):
+        next(views("occlude", GREY, patches=-3))
 
 
 def test_rand_augment_draws_many_operations_and_grows_with_its_magnitude():
@@ -100,3 +102,9 @@ def test_rand_augment_draws_many_operations_and_grows_with_its_magnitude():
     assert np.mean(change(0.1)) < np.mean(change(0.8))
     with pytest.raises(InputError, match="operations is a number of at least 1, found 0"):
         next(views("rand_augment", CORNER, operations=0))
+
+
+def test_operations_without_strength_keep_white_white():
+    """A receipt turned into its negative by the one operation whose threshold is a level too low."""
+    page = Image.new("RGB", (40, 30), (255, 255, 255))
+    assert {int(view.min()) for view in views("rand_augment", page, magnitude=0)} == {255}

@@ -53,6 +53,13 @@ def test_synonyms_are_whole_words_of_the_same_group(tmp_path):
     assert results("synonyms", "Car cart <car> 退款", file=str(groups), share=1.0) == {("vehicle cart <car> 退钱",)}
 
 
+def test_letters_that_only_look_alike_in_capitals_are_no_key(tmp_path):
+    """A dotted capital or a long s that ends the run."""
+    groups = tmp_path / "s.txt"
+    groups.write_text("is,was\nkit,set\n", encoding="utf-8")
+    assert results("synonyms", "ıſ İS KİT ſet", file=str(groups), share=1.0) == {("ıſ İS KİT ſet",)}
+
+
 @pytest.mark.parametrize(("content", "said"), [("a,b\nalone", "line 2: expected two words"), ("", "no group of words")])
 def test_a_wrong_synonym_file_is_named(tmp_path, content, said):
     groups = tmp_path / "s.txt"

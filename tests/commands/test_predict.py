@@ -102,13 +102,17 @@ def test_killed_and_resumed_gives_the_same_bytes(shop):
 def test_bad_records_are_named_and_strict_stops(shop):
     rows = (shop / "valid.jsonl").read_text().splitlines()[:2]
     mixed = shop / "mixed.jsonl"
-    mixed.write_text("\n".join([rows[0], "{", rows[1].replace("intent", "other")]) + "\n")
+    mixed.write_text("\n".join([rows[0], "{", rows[1].replace("intent", "other"), rows[1].replace("valid1", r"\ud800")]) + "\n")
     done = command("predict", "--run", shop / "run", mixed, "--out", shop / "mixed.out")
     assert done.returncode == 3
-    assert "rejected: 2 records" in done.stderr
+    assert "rejected: 3 records" in done.stderr
     assert len((shop / "mixed.out").read_text().splitlines()) == 1
     rejected = [json.loads(row) for row in (shop / "mixed.out.rejected.jsonl").read_text().splitlines()]
-    assert [(row["id"], row["place"]) for row in rejected] == [(None, "line 2"), ("valid1", None)]
+    assert [(row["id"], row["place"]) for row in rejected] == [
+        (None, "line 2"),
+        ("valid1", None),
+        ("\ud800", "line 4"),
+    ]
     assert "task 'other' is not one of the model's: intent" in rejected[1]["reasons"]
     done = command("predict", "--strict", "--run", shop / "run", mixed, "--out", shop / "strict")
     assert done.returncode == 2

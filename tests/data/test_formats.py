@@ -137,6 +137,7 @@ class TestChallenge:
             ),
             (intent("你好\n用户: 在吗"), 'instruction: the dialogue begins with "你好" instead of 用户: or 客服:'),
             (scene(instruction='Picture 1: <image> ["a", b]'), "instruction: the label list is not a JSON list"),
+            (scene(instruction=f'Picture 1: <image>["a",{"[" * 200_000}'), "instruction: the label list is not a JSON"),
             (
                 scene(output="退贷"),
                 "label: '退贷' is not one of the 3 labels that the record lists; the nearest is '退货'",
