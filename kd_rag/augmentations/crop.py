@@ -18,7 +18,7 @@ def crop(dialogue: Dialogue, rng: random.Random, *, probability: float = 0.5, mi
     """Cut away up to 1 - `min_area` of each picture's area, keeping its proportions and its size in pixels.
 
     `probability` is each picture's chance to be cropped. The share that stays is uniform in [`min_area`, 1], and so is
-    its place. Text at the border may go from the picture; the prompt has the original's, unless `ocr.of_augmented` is on.
+    its place. Text at the border may go; the prompt has the original's, unless `ocr.of_augmented` is on.
     """
     check_range("crop", probability=probability, min_area=min_area)
     return each_picture(dialogue, rng, probability, partial(_crop, min_area=min_area))

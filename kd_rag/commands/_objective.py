@@ -34,24 +34,26 @@ BESIDE = ("hidden_states", "visual_tokens")
 
 
 def cross_entropy(
-    config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree], train: Sequence[Record]
+    config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree], met: Sequence[Record]
 ) -> Made:
     """Return the objective of `fit`, which has no teacher."""
     vocabulary = model.processor.vocabulary
-    gold = {"ce": _gold(config, vocabulary, train)}
+    gold = {"ce": _gold(config, vocabulary, met)}
     return Objective(gold, {}, {"ce": (1.0, 1.0)}, vocabulary, part_weights=_part_weights(config)), None
 
 
-def _gold(config: Config, vocabulary: int, train: Sequence[Record]) -> CrossEntropy:
-    """Return cross-entropy as `balance` wants it, with weights by the labels of the records `train`."""
+def _gold(config: Config, vocabulary: int, met: Sequence[Record]) -> CrossEntropy:
+    """Return cross-entropy as `balance` wants it, with weights by the labels of the records of all views `met`."""
     gamma, beta = config.balance.focal_gamma, config.balance.loss_beta
     if gamma < 0:
         raise InputError(f"balance.focal_gamma: expected a number of at least 0, found {gamma}")
-    return CrossEntropy(vocabulary, gamma, label_weights(train, beta, "balance.loss_beta") if beta else None)
+    if beta and config.balance.sampling_beta:
+        raise InputError("balance.loss_beta: balances what balance.sampling_beta has balanced; set one of them to 0")
+    return CrossEntropy(vocabulary, gamma, label_weights(met, beta, "balance.loss_beta") if beta else None)
 
 
 def distillation(
-    config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree], train: Sequence[Record]
+    config: Config, model: VisionLanguageModel, trees: Mapping[str, LabelTree], met: Sequence[Record]
 ) -> Made:
     """Return the objective of `distill` and its teacher.
 
@@ -61,7 +63,7 @@ def distillation(
     teacher = build_teacher(config, model, trees)
     _check(config, weights, teacher, model)
     objective = Objective(
-        rows=_row_terms(config, weights, model.processor.vocabulary, train),
+        rows=_row_terms(config, weights, model.processor.vocabulary, met),
         sides=_side_terms(config.distill, weights, model, teacher),
         weights=weights,
         vocabulary=model.processor.vocabulary,
@@ -155,11 +157,11 @@ def _check_towers(teacher: Teacher, model: VisionLanguageModel) -> None:
 
 
 def _row_terms(
-    config: Config, weights: Mapping[str, Weight], vocabulary: int, train: Sequence[Record]
+    config: Config, weights: Mapping[str, Weight], vocabulary: int, met: Sequence[Record]
 ) -> dict[str, RowTerm]:
     divergence = registry.build("divergences", config.distill.divergence)
     terms: dict[str, RowTerm] = {
-        "ce": _gold(config, vocabulary, train),
+        "ce": _gold(config, vocabulary, met),
         "token_kd": TokenKD(divergence, config.distill.temperature, vocabulary),
     }
     return {name: term for name, term in terms.items() if name in weights}

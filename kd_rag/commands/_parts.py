@@ -15,7 +15,7 @@ from kd_rag.augmentations import augment
 from kd_rag.config import Config, DenoiseConfig, TaskConfig, split_ocr
 from kd_rag.data.collator import Processor, answer_ids
 from kd_rag.data.prepare import Preparation
-from kd_rag.data.reasoning import Asking
+from kd_rag.data.reasoning import Asking, reasoned_tasks
 from kd_rag.data.records import read_records
 from kd_rag.data.tasks import resolve_tasks
 from kd_rag.knowledge.opening import open_configured
@@ -85,7 +85,7 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
         raft=config.raft,
         seed=config.run.seed,
         read_view=partial(_read_view, view_reader, reading.denoise) if view_reader else None,
-        asked=Asking(config.reasoning, config.prompt.reasoning, config.run.seed),
+        asked=Asking(config.reasoning, reasoned_tasks(config), config.run.seed),
     )
 
 

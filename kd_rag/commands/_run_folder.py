@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -17,7 +16,7 @@ from typing import Any
 
 from kd_rag import config as configuration
 from kd_rag.config import Config
-from kd_rag.durable import write_whole
+from kd_rag.durable import file_digest, write_whole
 from kd_rag.types import InputError, Record
 
 _PACKAGES = (
@@ -80,8 +79,8 @@ def check_name(config: Config) -> Path:
     return path
 
 
-def check_unchanged(config: Config, path: Path) -> None:
-    """Raise InputError if the run at `path` began with other settings: its steps would be those of neither.
+def check_unchanged(config: Config, path: Path, files: Mapping[str, Path]) -> None:
+    """Raise InputError if the run at `path` began with other settings or data: its steps would be those of neither.
 
     `config` has the labels that were read from the records, as the saved one has.
     """
@@ -95,6 +94,10 @@ def check_unchanged(config: Config, path: Path) -> None:
             f"{key}: is {now!r}, but the run to resume began with {before!r}{others}; "
             f"resume it with --config {begun} run.resume=true"
         )
+    known = json.loads((path / "run.json").read_text(encoding="utf-8"))["data"]
+    for file, digest in _digests(files).items():
+        if known.get(file) != digest:
+            raise InputError(f"{file}: is not the file that the run to resume began with; bring it back, or begin anew")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -104,12 +107,20 @@ def write_json(path: Path, value: Any) -> None:
 
 def data_facts(files: Mapping[str, Path], train: Sequence[Record]) -> dict[str, Any]:
     """Return the digests of the record files and how often each label occurs in train."""
+    return {"data": _digests(files), "train_label_counts": label_counts(train)}
+
+
+def label_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Return how often each label occurs, by task."""
     counts: dict[str, Counter[str]] = {}
-    for record in train:
+    for record in records:
         if record.label is not None:
             counts.setdefault(record.task, Counter())[record.label] += 1
-    digests = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
-    return {"data": digests, "train_label_counts": {task: dict(c) for task, c in counts.items()}}
+    return {task: dict(found) for task, found in counts.items()}
+
+
+def _digests(files: Mapping[str, Path]) -> dict[str, str | None]:
+    return {str(path): file_digest(path) for path in files.values()}
 
 
 def _surroundings() -> dict[str, Any]:

@@ -21,7 +21,7 @@ RECIPE, FACTS = "kd_rag.yaml", "kd_rag.json"
 
 @dataclass(frozen=True)
 class Source:
-    """`train_label_counts` (task: label: records) is None for a model of unknown training."""
+    """`train_label_counts` (task: label: views that training met) is None for a model of unknown training."""
 
     config: Config
     path: str
@@ -50,5 +50,6 @@ def open_source(args: argparse.Namespace) -> Source:
 
 
 def _counts(facts: Path) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = json.loads(facts.read_text(encoding="utf-8"))["train_label_counts"]
+    noted = json.loads(facts.read_text(encoding="utf-8"))
+    counts: dict[str, dict[str, int]] = noted.get("met_label_counts", noted["train_label_counts"])
     return counts

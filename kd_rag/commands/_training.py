@@ -12,15 +12,15 @@ from kd_rag.commands._evaluation import write_scores
 from kd_rag.commands._expansion import MANIFEST, build_manifest
 from kd_rag.commands._models import build_model, model_identity, picture_store
 from kd_rag.commands._parts import Data, adjustment, build_preparation, label_trees, read_data
-from kd_rag.commands._run_folder import RunFolder, check_name, check_unchanged, data_facts
+from kd_rag.commands._run_folder import RunFolder, check_name, check_unchanged, data_facts, label_counts
 from kd_rag.config import Config
 from kd_rag.data.balance import label_weights
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
-from kd_rag.data.expansion import Manifest, write_manifest
+from kd_rag.data.expansion import Manifest, met_records, write_manifest
 from kd_rag.data.prepare import Preparation
 from kd_rag.data.prompts import either
-from kd_rag.data.reasoning import with_reasons
+from kd_rag.data.reasoning import reasoned_tasks, with_reasons
 from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.objective import Objective
 from kd_rag.models import VisionLanguageModel
@@ -45,26 +45,28 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     """
     path = check_name(config)
     data = read_data(config, ["train", "valid"])
-    if config.prompt.reasoning:
+    reasoned = any(stages.train for stages in reasoned_tasks(config).values())
+    if reasoned:
         data = _reasoned(config, data)
     if config.run.resume:
-        check_unchanged(config, path)
-    manifest = build_manifest(config.augment, data.records["train"], path if config.run.resume else None)
+        check_unchanged(config, path, data.files)
+    manifest = build_manifest(config, data.records["train"], path if config.run.resume else None)
+    met = met_records(data.records["train"], manifest)
     torch.manual_seed(config.run.seed)  # the initial weights of adapters and projections
     model = build_model(config).train()  # a loaded network is in evaluation mode, in which dropout sleeps
     if config.trainer.keep_pictures:
         model.keep_pictures(picture_store(config))
     trees = label_trees(model.processor, data.tasks)
-    objective, teacher = make_objective(config, model, trees, data.records["train"])
+    objective, teacher = make_objective(config, model, trees, met)
     preparation = build_preparation(config, data.tasks)
-    loaders = _loaders(config, data, model, teacher, preparation, manifest)
+    loaders = _loaders(config, data, model, teacher, preparation, manifest, met)
     if teacher is not None:
         teacher.prepare(loaders.every_training_batch, objective.teacher_needs)
     assert loaders.sampler is not None
-    facts = data_facts(data.files, data.records["train"])
-    if config.prompt.reasoning:
+    facts = data_facts(data.files, data.records["train"]) | {"met_label_counts": label_counts(met)}
+    if reasoned:
         facts["records_with_reasons"] = sum(record.reasons is not None for record in data.records["train"])
-    adjust = adjustment(config, facts["train_label_counts"])
+    adjust = adjustment(config, facts["met_label_counts"])
     module = Distiller(model, trees, config, objective, loaders.sampler.total_steps, adjust)
     trainer = training(config.trainer, path, loaders.sampler)
     measured = _guarded(module, loaders, teacher, trainer.strategy.root_device)
@@ -120,12 +122,12 @@ def _loaders(
     teacher: Teacher | None,
     preparation: Preparation,
     manifest: Manifest | None,
+    met: Sequence[Record],
 ) -> Loaders:
     """Return the loaders, whose training examples hold what the student's or the teacher's prompts show."""
     own = config.student.prompt
     shown = own if teacher is None else either(own, teacher.prompt)
-    train, beta = data.records["train"], config.balance.sampling_beta
-    met = train if manifest is None else [train[index] for index, _ in manifest]
+    beta = config.balance.sampling_beta
     weights = label_weights(met, beta, "balance.sampling_beta")
     sampler = StepSampler(
         records=len(met),
@@ -141,7 +143,7 @@ def _loaders(
         Collator(model.processor, config.prompt, own, _teacher_collator(config, model, teacher)),
         evaluation=preparation.examples(data.records["valid"], "eval", own),
         evaluation_batch_size=config.evaluation.batch_size,
-        training=preparation.examples(train, "train", shown),
+        training=preparation.examples(data.records["train"], "train", shown),
         sampler=sampler,
         micro_batch_size=config.trainer.micro_batch_size,
         num_workers=config.trainer.num_workers,

@@ -1,7 +1,7 @@
 """Check, describe and convert record files; write the bundled sample.
 
 check    lists every fault of the files, pictures decoded
-stats    counts records, turns, pictures and labels for each task, labels before and after `augment` as well
+stats    counts records, turns, pictures and labels for each task, of the first file (train) also after `augment`
 convert  writes the records of any format as JSON Lines
 sample   draws a small shop: records with pictures, and a knowledge base
 """
@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (check, stats):
         action.add_argument("files", nargs="+", type=Path, metavar="FILE")
     stats.add_argument(
-        "--config", action="append", default=[], metavar="FILE.yaml", help="show the labels after its `augment` as well"
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE.yaml",
+        help="show the first FILE's labels after its `augment`",
     )
     convert.add_argument("file", type=Path, metavar="FILE")
     convert.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
@@ -79,17 +83,18 @@ def _check(files: Sequence[Path]) -> None:
 def _stats(files: Sequence[Path], configs: Sequence[str]) -> None:
     from kd_rag.commands._expansion import build_manifest
     from kd_rag.config import load
+    from kd_rag.data.expansion import met_records
     from kd_rag.data.records import read_records
 
-    augment = load(configs, families=()).augment
-    for path in files:
+    config = load(configs, families=())
+    for number, path in enumerate(files):
         records = read_records(path)
         print(f"{path}: {len(records)} records")
         for task in sorted({record.task for record in records}):
             _describe(task, [record for record in records if record.task == task])
         labelled = [record for record in records if record.label is not None]
-        manifest = build_manifest(augment, labelled) or []
-        met = [labelled[index] for index, _ in manifest]
+        manifest = build_manifest(config, labelled) if number == 0 else None  # no other file is train
+        met = [] if manifest is None else met_records(labelled, manifest)
         for task in sorted({record.task for record in met}):
             views = [record for record in met if record.task == task]
             print(f"\n{task}, expanded: {_count(len(views), 'view')}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,14 @@ def expands(config: AugmentConfig) -> bool:
 
 
 def make_manifest(
-    records: Sequence[Record], config: AugmentConfig, metrics: Mapping[str, Any] | None = None
+    records: Sequence[Record],
+    config: AugmentConfig,
+    metrics: Mapping[str, Any] | None = None,
+    unchanged: Collection[str] = (),
 ) -> Manifest:
     """Return the views of each record; `metrics` are the scores that `augment.focus_on` names.
+
+    Records of the tasks `unchanged`, which no step changes, have one view.
 
     A label that those scores met in no record is not known to be weak and has `augment.expand` views, as has every
     label without `metrics`. Raises InputError naming a label of `expand_labels` that no record has.
@@ -45,7 +50,8 @@ def make_manifest(
     unknown = config.expand_labels.keys() - {record.label for record in records}
     if unknown:
         raise InputError(f"augment.expand_labels: no training record has the label {min(unknown)!r}")
-    return [(index, view) for index, record in enumerate(records) for view in range(_views(record, config, metrics))]
+    views = [1 if record.task in unchanged else _views(record, config, metrics) for record in records]
+    return [(index, view) for index, number in enumerate(views) for view in range(number)]
 
 
 def _views(record: Record, config: AugmentConfig, metrics: Mapping[str, Any] | None) -> int:
@@ -61,6 +67,11 @@ def _views(record: Record, config: AugmentConfig, metrics: Mapping[str, Any] | N
         return config.expand
     weakness: float = 1 - scores["f1"]
     return math.floor(config.expand * (1 + config.focus_strength * weakness) + 0.5)
+
+
+def met_records(records: Sequence[Record], manifest: Manifest | None) -> Sequence[Record]:
+    """Return the record of each view that an epoch meets: what labels are counted in, for weights and priors."""
+    return records if manifest is None else [records[index] for index, _ in manifest]
 
 
 def write_manifest(path: Path, manifest: Manifest, records: Sequence[Record]) -> None:

@@ -9,7 +9,7 @@ is drawn per (seed, record id, view).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -80,9 +80,10 @@ class Preparation:
 
     def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
         """Read and retrieve for all `records` what `parts` may show, as their task's switches for `stage` say."""
+        tasks = {name: self._described(task, stage) for name, task in self.tasks.items()}
         reading = [r for r in records if parts.ocr and getattr(self.switches[r.task].ocr, stage)]
         read = self.read_lines(reading)
-        lines = {r.id: self.denoise(read[r.id], _asked(r, self.tasks[r.task])) for r in reading}
+        lines = {r.id: self.denoise(read[r.id], _asked(r, tasks[r.task])) for r in reading}
         offered = [r for r in records if parts.passages and getattr(self.switches[r.task].retrieval, stage)]
         asked = [(r, make_query(r, [*chain(*lines.get(r.id, ()))], self.query)) for r in offered]
         asked = [(r, query) for r, query in asked if query.text or query.pictures]
@@ -91,15 +92,18 @@ class Preparation:
         leaking = stage == "eval" and any(found)
         return Examples(
             records=records,
-            tasks=self.tasks,
+            tasks=tasks,
             lines=lines,
             passages={r.id: passages for (r, _), passages in zip(asked, found, strict=True)},
-            augment=self.augment if stage == "train" else None,
+            augment={name: self.augment for name in tasks if stage == "train" and self.switches[name].augment},
             raft=self._raft([r.id for r, _ in asked], queries, found) if stage == "train" else None,
             read_view=self.read_view if stage == "train" else None,
             leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
             asked=partial(self.asked, stage=stage),
         )
+
+    def _described(self, task: Task, stage: Stage) -> Task:
+        return task if getattr(self.switches[task.name].described, stage) else replace(task, descriptions={})
 
     def _raft(self, record_ids: Sequence[str], queries: Sequence[Query], found: Passages) -> Raft | None:
         """Return what draws the passages of training views; None where they are those that were retrieved."""
@@ -114,14 +118,15 @@ class Preparation:
 class Examples:
     """A sequence of examples that decodes and augments on access; safe to send to DataLoader workers.
 
-    `leaks` counts what evaluation records should not have found; it is empty where nothing was retrieved.
+    `augment` has the tasks whose records are changed. `leaks` counts what evaluation records should not have found; it
+    is empty where nothing was retrieved.
     """
 
     records: Sequence[Record]
     tasks: Mapping[str, Task]
     lines: Mapping[str, tuple[Lines, ...]]
     passages: Mapping[str, tuple[Retrieved, ...]]
-    augment: Callable[[Dialogue, str, int], Dialogue] | None
+    augment: Mapping[str, Callable[[Dialogue, str, int], Dialogue]]
     raft: Raft | None
     leaks: Mapping[str, Any]
     read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
@@ -136,10 +141,10 @@ class Examples:
         record = self.records[index]
         dialogue = Dialogue(record.turns, tuple(self._picture(record, path) for path in record.images))
         task, lines = self.tasks[record.task], self.lines.get(record.id, ())
-        if self.augment:
-            dialogue = self.augment(dialogue, record.id, view)
-        if self.read_view and record.id in self.lines:
-            lines = self.read_view(dialogue.pictures, _asked(record, task))
+        if augment := self.augment.get(record.task):
+            dialogue = augment(dialogue, record.id, view)
+            if self.read_view and record.id in self.lines:
+                lines = self.read_view(dialogue.pictures, _asked(record, task))
         passages = self.passages.get(record.id, ())
         return Example(
             record=record,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from kd_rag.config import PromptConfig, PromptParts
 from kd_rag.knowledge.content import LABEL_KEY
-from kd_rag.types import IMAGE_MARKER, Example, Passage, Task, TextLine, Turn
+from kd_rag.types import IMAGE_MARKER, Example, Passage, TextLine, Turn
 
 Message = dict[str, Any]
 Cut = Callable[[str, int, Literal["head", "tail"]], tuple[str, int]]
@@ -57,7 +57,7 @@ def messages(example: Example, prompt: PromptConfig, cut: Cut) -> list[Message]:
 
 def _request(example: Example, prompt: PromptConfig) -> list[str]:
     """Return the lines that say what is asked, and the labels to choose from."""
-    instruction, labels = example.task.instruction, _labels(example.task)
+    instruction, labels = example.task.instruction, _labels(example, prompt)
     if example.asked == "reasons":
         return [instruction, labels, prompt.reasons_request.format(label=example.record.label)]
     heading = prompt.labels_heading if example.asked == "label" else prompt.reasoning_heading
@@ -79,9 +79,14 @@ def _joined(parts: list[dict[str, str]]) -> list[dict[str, str]]:
     return joined
 
 
-def _labels(task: Task) -> str:
-    meaning = {label: f"{label}: {text}" for label, text in task.descriptions.items()}
-    return "\n".join(meaning.get(label, label) for label in task.labels)
+def _labels(example: Example, prompt: PromptConfig) -> str:
+    retrieved = {r.passage.metadata.get(LABEL_KEY) for r in example.passages}
+    meaning = {
+        label: f"{label}: {text}"
+        for label, text in example.task.descriptions.items()
+        if prompt.descriptions == "all" or label in retrieved
+    }
+    return "\n".join(meaning.get(label, label) for label in example.task.labels)
 
 
 def _passages(example: Example, prompt: PromptConfig, cut: Cut) -> str:

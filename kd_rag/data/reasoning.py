@@ -7,11 +7,11 @@ record, what its prompt asks for. The collator then makes the answer of both, an
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kd_rag.config import ReasoningConfig
+from kd_rag.config import Config, ReasoningConfig, Stages
 from kd_rag.data._formats_fields import Fields, read_fields, shown
 from kd_rag.data._formats_json import read_text, split_items
 from kd_rag.types import Asked, InputError, Record, Stage
@@ -54,12 +54,20 @@ def with_reasons(records: Sequence[Record], file: str | None) -> list[Record]:
     return reasoned
 
 
+def reasoned_tasks(config: Config) -> dict[str, Stages]:
+    """Return where the answers of each task give reasons; nothing unless `prompt.reasoning` is on."""
+    return {name: task.reasoning for name, task in config.tasks.items()} if config.prompt.reasoning else {}
+
+
 @dataclass(frozen=True)
 class Asking:
-    """What the prompts of a run ask for; raises InputError for a number that is out of range."""
+    """What the prompts of a run ask for; raises InputError for a number that is out of range.
+
+    `tasks` has where the answers of each give reasons; it is empty where none do.
+    """
 
     config: ReasoningConfig
-    on: bool
+    tasks: Mapping[str, Stages]
     seed: int
 
     def __post_init__(self) -> None:
@@ -71,7 +79,7 @@ class Asking:
 
     def __call__(self, record: Record, view: int, stage: Stage) -> Asked:
         """Return what the prompt of a view asks for: in training, reasons only of a record that has some."""
-        if not self.on:
+        if record.task not in self.tasks or not getattr(self.tasks[record.task], stage):
             return "label"
         if stage == "eval":
             return "label" if self.config.eval == "direct" else "reasons_and_label"

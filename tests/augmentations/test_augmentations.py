@@ -111,7 +111,9 @@ def test_probability_zero_changes_nothing_and_wrong_ones_are_named(name):
 @pytest.mark.parametrize("piece", [" ", "<", "< ", "\n ", "a", ".", "好，", "refund, "])
 def test_an_endless_turn_is_no_trap(name, piece):
     """One absurd turn that holds a worker: matching that is quadratic would take hours."""
-    long = Dialogue((Turn("user", "why"), Turn("agent" if name == "agent_turns" else "user", piece * 100_000 + "x")), ())
+    long = Dialogue(
+        (Turn("user", "why"), Turn("agent" if name == "agent_turns" else "user", piece * 100_000 + "x")), ()
+    )
     assert markup(step(name)(long, random.Random(1))) == []
 
 

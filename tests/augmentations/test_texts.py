@@ -1,6 +1,7 @@
 """What each member that changes texts does to them, in words."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,14 @@ def test_synonyms_are_whole_words_of_the_same_group(tmp_path):
     groups = tmp_path / "s.txt"
     groups.write_text("car\tvehicle\n退款,退钱\n退,还\n", encoding="utf-8")
     assert results("synonyms", "Car cart <car> 退款", file=str(groups), share=1.0) == {("vehicle cart <car> 退钱",)}
+
+
+def test_our_own_list_serves_both_languages():
+    ours = str(Path(__file__).parents[2] / "configs/synonyms.txt")
+    assert ("啥时候寄出？",) in results("synonyms", "什么时候发货？", file=ours, share=1.0)
+    assert results("synonyms", "Where is my refund", file=ours, share=1.0) == {("Where is my money back",)}
+    words = [word for line in Path(ours).read_text(encoding="utf-8").splitlines() for word in line.split(",")]
+    assert len(words) == len(set(words)) > 200, "a word of two groups would join what differs"
 
 
 def test_letters_that_only_look_alike_in_capitals_are_no_key(tmp_path):

@@ -88,8 +88,9 @@ class TestStats:
         path = write(tmp_path / "train.jsonl", row("a"), row("b"), row("c", label="refund"), row("d", label=None))
         config = tmp_path / "c.yaml"
         config.write_text("augment: {expand: 2, expand_labels: {refund: 4}, steps: [{name: grey}]}", encoding="utf-8")
-        assert run("stats", path, "--config", config) == 0
-        lines = capsys.readouterr().out.splitlines()
+        valid = write(tmp_path / "valid.jsonl", row("v"))  # is never augmented, and need not have every label
+        assert run("stats", path, valid, "--config", config) == 0
+        lines = capsys.readouterr().out.partition(f"{valid}: ")[0].splitlines()
         assert lines[-4:] == [
             "",
             "intent, expanded: 8 views",

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from kd_rag.commands._expansion import MANIFEST, build_manifest
-from kd_rag.config import AugmentConfig
+from kd_rag.config import AugmentConfig, Config, TaskConfig
 from kd_rag.evaluation import runs
 from kd_rag.types import InputError, Record
 
 RECORDS = [Record("a", "intent", (), (), "refund"), Record("b", "intent", (), (), "delivery")]
-FOCUSED = AugmentConfig(steps=[{"name": "grey"}], focus_on="runs/first")
+FOCUSED = Config(augment=AugmentConfig(steps=[{"name": "grey"}], focus_on="runs/first"))
 
 
 def scored(split):
@@ -21,7 +21,15 @@ def scored(split):
 def test_the_labels_of_the_named_run_lead(monkeypatch):
     monkeypatch.setattr(runs, "read_run", scored("valid"))
     assert build_manifest(FOCUSED, RECORDS) == [(0, 0), (0, 1), (1, 0)]
-    assert build_manifest(AugmentConfig(), RECORDS) is None
+    assert build_manifest(Config(), RECORDS) is None
+
+
+def test_records_of_a_task_that_no_step_changes_have_one_view():
+    """The same prompt three times an epoch under the name of augmentation."""
+    tasks = {"image_scene": TaskConfig(augment=False)}
+    config = Config(augment=AugmentConfig(steps=[{"name": "grey"}], expand=3), tasks=tasks)
+    records = [*RECORDS[:1], Record("s", "image_scene", (), (), "page")]
+    assert build_manifest(config, records) == [(0, 0), (0, 1), (0, 2), (1, 0)]
 
 
 def test_scores_of_test_are_refused(monkeypatch):

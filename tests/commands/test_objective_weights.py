@@ -37,3 +37,11 @@ def test_pairs_of_layers_that_cannot_all_be_followed_are_refused(load, folders, 
     config = configuration.load([], [*paths, "distill.weights.hidden_states=1", f"distill.hidden.layers={layers}"])
     with pytest.raises(InputError, match=f"distill.hidden.layers: {message}"):
         distillation(config, load("student"), {}, [])
+
+
+def test_rare_labels_are_balanced_once(load, folders):
+    """In loss and sampling at once, a label of ten records weighs as much as if it had a thousand."""
+    betas = ["balance.loss_beta=0.9", "balance.sampling_beta=0.9"]
+    config = configuration.load([], [f"model.path={folders['student']}", *betas])
+    with pytest.raises(InputError, match=r"balance\.loss_beta: balances what balance\.sampling_beta has balanced"):
+        cross_entropy(config, load("student"), {}, [])

@@ -102,7 +102,9 @@ def test_killed_and_resumed_gives_the_same_bytes(shop):
 def test_bad_records_are_named_and_strict_stops(shop):
     rows = (shop / "valid.jsonl").read_text().splitlines()[:2]
     mixed = shop / "mixed.jsonl"
-    mixed.write_text("\n".join([rows[0], "{", rows[1].replace("intent", "other"), rows[1].replace("valid1", r"\ud800")]) + "\n")
+    mixed.write_text(
+        "\n".join([rows[0], "{", rows[1].replace("intent", "other"), rows[1].replace("valid1", r"\ud800")]) + "\n"
+    )
     done = command("predict", "--run", shop / "run", mixed, "--out", shop / "mixed.out")
     assert done.returncode == 3
     assert "rejected: 3 records" in done.stderr

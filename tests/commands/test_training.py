@@ -1,9 +1,11 @@
 """`fit`, `distill` and `evaluate` in one process: runs upon runs, guards before the first step, priors at the end."""
 
 import json
+import math
 import os
 import random
 import signal
+from collections import Counter
 
 import pytest
 from PIL import Image
@@ -110,6 +112,32 @@ def test_distill_notes_what_its_guards_measured(shop, arguments, folders, capsys
     kept = facts(runs / "cached")["guards"]
     assert "teacher_blanked" not in kept
     assert kept["teacher_cross_entropy"] == pytest.approx(found["teacher_cross_entropy"], rel=0.02)
+
+
+def test_weak_and_rare_labels_are_met_more_often(shop, arguments, folders, monkeypatch, capsys):
+    """Views that an epoch leaves out, and a prior of records where training met views."""
+    runs, student = shop / "runs", f"model.path={folders['student']}"
+    assert command("fit", *arguments, student, "run.name=first", "trainer.max_steps=1") == 0
+    more = ["augment.steps=[{name: grey}]", "augment.expand=2", "augment.expand_labels={order_page: 5}"]
+    more += [f"augment.focus_on={runs / 'first'}", "balance.loss_beta=0.9", "balance.focal_gamma=1", student]
+    with monkeypatch.context() as patch:
+        step = Distiller.training_step
+        patch.setattr(Distiller, "training_step", lambda *args: (step(*args), stop_at(args[0], 2))[0])
+        assert command("fit", *arguments, *more, "run.name=more", "trainer.epochs=1") == 130
+    views = [json.loads(line) for line in (runs / "more" / "manifest.jsonl").read_text().splitlines()]
+    f1 = json.loads((runs / "first" / "metrics.json").read_text())["tasks"]["intent"]["per_label"]["refund"]["f1"]
+    each = math.floor(2 * (2 - f1) + 0.5)
+    assert Counter(view["id"] for view in views) == {f"train{i}": 5 if i % 4 == 3 else each for i in range(8)}
+    assert facts(runs / "more")["met_label_counts"] == {"intent": {"refund": 6 * each, "order_page": 10}}
+    assert facts(runs / "more")["train_label_counts"] == {"intent": {"refund": 6, "order_page": 2}}
+    text = (shop / "train.jsonl").read_text()
+    (shop / "train.jsonl").write_text(text.replace("Where", "Why", 1))
+    again = [*arguments, *more, "run.name=more", "trainer.epochs=1", "run.resume=true"]
+    assert command("fit", *again) == 2
+    assert "train.jsonl: is not the file that the run to resume began with" in capsys.readouterr().err
+    (shop / "train.jsonl").write_text(text)
+    assert command("fit", *again) == 0
+    assert facts(runs / "more")["steps"] == math.ceil(len(views) / 4)
 
 
 def test_a_failed_guard_costs_no_run(shop, arguments, folders, monkeypatch, capsys):

@@ -94,6 +94,19 @@ def test_evaluation_records_are_never_augmented(prepare, records):
         assert [len(scored[i, view].dialogue.pictures) for i in range(4)] == [len(r.images) for r in records]
 
 
+def test_a_task_is_augmented_and_described_where_its_switches_say_so(prepare, records):
+    """Meanings shown in evaluation that training never saw, or a page cropped in a task that its border decides."""
+    switches = {"intent": TaskConfig(augment=False), "scene": TaskConfig(described=Stages(train=False))}
+    base = prepare(switches)
+    tasks = {name: replace(task, descriptions={"refund": "money back"}) for name, task in base.tasks.items()}
+    changed = replace(base, tasks=tasks, augment=lambda dialogue, name, view: Dialogue((), ()))
+    for stage, augmented, described in (("train", {"picture"}, {"words", "both", "nothing"}), ("eval", set(), None)):
+        made = changed.examples(records, stage, PromptParts())
+        found = [made[i, 0] for i in range(4)]
+        assert {e.record.id for e in found if e.dialogue.turns != e.record.turns} == augmented
+        assert {e.record.id for e in found if e.task.descriptions} == (described or {r.id for r in records})
+
+
 def test_leaks_are_counted_for_evaluation_records_that_found_something(prepare, records):
     counted = prepare().examples(records, "eval", PromptParts()).leaks
     assert counted == {"asked": ["words", "both", "picture"], "labels": ["refund", "refund", "order_page"]}

@@ -1,13 +1,20 @@
 """What the model is shown, in which order, and what is cut when it is too long."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from kd_rag import registry
+from kd_rag.augmentations import augment
 from kd_rag.config import PromptConfig
 from kd_rag.data.prompts import fair_shares, messages
 from kd_rag.types import Passage, Retrieved, TextLine
 from tests.conftest import make_example
+
+SYNONYMS = str(Path(__file__).parents[2] / "configs/synonyms.txt")
+TEXTS = [("synonyms", {"file": SYNONYMS, "share": 1.0}), ("reorder_clauses", {}), ("delete_words", {"share": 0.3}),
+         ("swap_words", {"share": 0.3}), ("delete_key_words", {}), ("agent_turns", {})]  # fmt: skip
 
 
 def cut_words(text, max_tokens, keep):
@@ -120,6 +127,29 @@ def test_a_labelled_neighbour_stands_under_its_label_and_a_bare_passage_under_no
     bare = Passage("b", "faq", "", "no title")
     example = replace(example, passages=(Retrieved(neighbour, 0.5), Retrieved(bare, 0.4)))
     assert "- refund: torn coat\n- no title\n" in text_of(content(example))
+
+
+def test_descriptions_of_all_labels_or_of_those_retrieved():
+    """Twenty-five meanings where three neighbours have told which labels to tell apart."""
+    example = make_example(passages=["refund policy"])
+    meanings = {"refund": "money back", "order_page": "a list of orders"}
+    neighbour = Retrieved(Passage("e", "example", "", "torn coat", {"label": "refund"}), 0.5)
+    example = replace(example, task=replace(example.task, descriptions=meanings))
+    example = replace(example, passages=(neighbour, *example.passages))
+    assert text_of(content(example)).count(": money back") == text_of(content(example)).count(": a list of orders") == 1
+    shown = text_of(content(example, descriptions="retrieved"))
+    assert "\norder_page\nrefund: money back\nrefund_request\n" in shown
+
+
+def test_no_augmentation_of_texts_changes_what_is_asked():
+    """A label's name with a synonym in it, which no answer can be."""
+    steps = [registry.build("augmentations", {"name": name, "probability": 1.0, **options}) for name, options in TEXTS]
+    example = make_example(texts=("I want a refund, the order page is broken. refund!", "reply. please wait"))
+    request = text_of(content(example)).partition("What does")[2]
+    for view in range(20):
+        changed = augment(example.dialogue, "id", view, steps=steps, seed=0)
+        assert changed.turns != example.dialogue.turns
+        assert text_of(content(replace(example, dialogue=changed))).partition("What does")[2] == request
 
 
 def ranked(*pages):

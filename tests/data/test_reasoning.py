@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kd_rag.config import PromptConfig, PromptParts, ReasoningConfig
+from kd_rag.config import Config, PromptConfig, PromptParts, ReasoningConfig, Stages, TaskConfig
 from kd_rag.data.collator import Collator, answer_ids
-from kd_rag.data.reasoning import Asking, read_reasons_file, with_reasons
+from kd_rag.data.reasoning import Asking, read_reasons_file, reasoned_tasks, with_reasons
 from kd_rag.types import IGNORED, InputError, Record
 from tests.conftest import make_example
 
@@ -18,6 +18,8 @@ RECORDS = [
     Record("b", "intent", (), (), "refund"),
     Record("c", "intent", (), (), "refund"),
 ]
+
+EVERYWHERE = {"intent": Stages()}
 
 
 def written(folder, *rows):
@@ -65,23 +67,34 @@ def test_a_run_without_any_reasons_does_not_start(tmp_path):
 
 
 def test_prompts_ask_for_reasons_as_often_as_they_should():
-    asking = Asking(ReasoningConfig(share=0.3), on=True, seed=0)
+    asking = Asking(ReasoningConfig(share=0.3), EVERYWHERE, seed=0)
     drawn = [asking(RECORDS[0], view, "train") for view in range(1000)]
     assert Counter(drawn) == {"label": 715, "reasons_and_label": 285}
     assert drawn == [asking(RECORDS[0], view, "train") for view in range(1000)]
-    assert Asking(ReasoningConfig(), on=True, seed=0)(RECORDS[1], 0, "train") == "label"
+    assert Asking(ReasoningConfig(), EVERYWHERE, seed=0)(RECORDS[1], 0, "train") == "label"
     for record in RECORDS:
         assert asking(record, 0, "eval") == "reasons_and_label"
-        assert Asking(ReasoningConfig(eval="direct"), on=True, seed=0)(record, 0, "eval") == "label"
+        assert Asking(ReasoningConfig(eval="direct"), EVERYWHERE, seed=0)(record, 0, "eval") == "label"
         for stage in ("train", "eval"):
-            assert Asking(ReasoningConfig(), on=False, seed=0)(record, 0, stage) == "label"
+            assert Asking(ReasoningConfig(), {}, seed=0)(record, 0, stage) == "label"
+
+
+def test_a_task_has_reasons_where_its_switches_say_so():
+    """Reasons in the answers of a task that needs none cost a generation for each of its records."""
+    tasks = {"intent": TaskConfig(reasoning=Stages(eval=False)), "image_scene": TaskConfig()}
+    config = Config(prompt=PromptConfig(reasoning=True), tasks=tasks)
+    asking = Asking(config.reasoning, reasoned_tasks(config), seed=0)
+    found = [asking(record, 0, stage) for record in (RECORDS[0], replace(RECORDS[0], task="image_scene"))
+             for stage in ("train", "eval")]  # fmt: skip
+    assert found == ["reasons_and_label", "label", "reasons_and_label", "reasons_and_label"]
+    assert reasoned_tasks(Config(tasks=tasks)) == {}
 
 
 @pytest.mark.parametrize("wrong", [{"share": 1.5}, {"max_tokens": 0}, {"reason_weight": -1.0}, {"label_weight": -1.0}])
 def test_a_number_out_of_range_is_named(wrong):
     ((key, _),) = wrong.items()
     with pytest.raises(InputError, match=rf"reasoning\.{key}="):
-        Asking(ReasoningConfig(**wrong), on=True, seed=0)
+        Asking(ReasoningConfig(**wrong), EVERYWHERE, seed=0)
 
 
 def test_an_answer_is_the_reasons_then_the_very_ids_of_the_label(collator):
