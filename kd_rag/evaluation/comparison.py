@@ -104,7 +104,8 @@ def _concluded(found: Resampled) -> Comparison:
     p = min(1.0, float(2 * (beyond + 1) / (len(found.differences) + 1)))
     if len(found.first) + len(found.second) > 2:
         by_seeds = welch(found.first, found.second)
-        low, high, p = min(low, by_seeds[0]), max(high, by_seeds[1]), max(p, by_seeds[2])
+        # Of two seeds t knows so little that its ends may lie where no difference can be.
+        low, high, p = min(low, max(-1, by_seeds[0])), max(high, min(1, by_seeds[1])), max(p, by_seeds[2])
     return Comparison(
         difference=float(found.second.mean() - found.first.mean()),
         low=float(low),

@@ -95,10 +95,11 @@ def _bars(task: str, per_label: Mapping[str, Mapping[str, Any]]) -> Markup:
     for label, s in sorted(occurring, key=lambda item: (item[1]["f1"], -item[1]["support"])):
         shares = [f"{100 * s[key]:.0f}" for key in ("f1", "precision", "recall")]
         # Runs that were scored before labels had intervals have none.
-        ends = " to ".join(f"{100 * end:.0f}" for end in s["f1_ci95"]) if "f1_ci95" in s else ABSENT
-        numbers = [cell(value, number=True) for value in (shares[0], ends, *shares[1:], s["support"])]
-        rows.append([cell(label, header=True), cell(bar(s["f1"]), class_="track"), *numbers])
-    heads = ["label", tag("span", "drawn", class_="spoken"), "F1", "95%", "precision", "recall", "records"]
+        ends = " to ".join(f"{100 * end:.0f}" for end in s.get("f1_ci95", ()))
+        drawn = cell(bar(s["f1"]), tag("small", ends, class_="below"), class_="track")
+        numbers = [cell(value, number=True) for value in (*shares, s["support"])]
+        rows.append([cell(label, header=True), drawn, *numbers])
+    heads = ["label", "95% interval", "F1", "precision", "recall", "records"]
     head = [cell(name, header=True, scope="col", number=i > 1) for i, name in enumerate(heads)]
     return table(f"Labels of {spoken(task)}, the weakest on top", head, rows, class_="bars")
 
