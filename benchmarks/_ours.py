@@ -46,7 +46,7 @@ class OurStep:
     def step_on(self, examples: Sequence[Example]) -> Callable[[], float]:
         """Return what takes one step on these examples, encoded once as the naive step's are."""
         batch = self._encoded(examples)
-        self.teacher.prepare(lambda: [batch], NEEDS)
+        self.teacher.prepare(lambda: [batch], NEEDS, lambda network: None)
         return lambda: self._step(batch)
 
     def encoded_step(self, examples: Sequence[Example]) -> float:

@@ -127,6 +127,9 @@ def _check(config: Config, weights: Mapping[str, Weight], teacher: Teacher, mode
             "distill.on_policy.share: answers that the student draws do not tell where their reasons end; set it to 0, "
             "or prompt.reasoning=false"
         )
+    for name in ("temperature", "label_temperature"):
+        if not (found := getattr(distill, name)) > 0:
+            raise InputError(f"distill.{name}: expected a number above 0, found {found}")
     if not 0 <= distill.on_policy.share <= 1:
         raise InputError(f"distill.on_policy.share: expected a share between 0 and 1, found {distill.on_policy.share}")
     if distill.hidden.distance not in get_args(Distance):
@@ -191,9 +194,6 @@ def _layers(pairs: Sequence[Sequence[int]], model: VisionLanguageModel, teacher:
             if not 0 <= layer < count:
                 raise InputError(f"distill.hidden.layers: the {whose} has layers 0 to {count - 1}, not {layer}")
         if own in layers:
-            raise InputError(
-                f"distill.hidden.layers: the student's layer {own} has two to follow, {layers[own]} and {followed}; "
-                "name one"
-            )
+            raise InputError(f"distill.hidden.layers: layer {own} is to follow {layers[own]} and {followed}; name one")
         layers[own] = followed
     return layers

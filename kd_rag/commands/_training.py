@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -23,15 +24,17 @@ from kd_rag.data.prompts import either
 from kd_rag.data.reasoning import reasoned_tasks, with_reasons
 from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.objective import Objective
+from kd_rag.losses.sides import Needs
 from kd_rag.models import VisionLanguageModel
 from kd_rag.models._lora import load_trainable
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.teachers import Teacher
+from kd_rag.tensor_store import TensorStore
 from kd_rag.training import guards
 from kd_rag.training.checkpoints import load_weights, verified
 from kd_rag.training.module import Distiller
 from kd_rag.training.trainer import descend, evaluating, training
-from kd_rag.types import Record
+from kd_rag.types import Batch, Record
 
 MakeObjective = Callable[
     [Config, VisionLanguageModel, Mapping[str, LabelTree], Sequence[Record]], tuple[Objective, Teacher | None]
@@ -60,8 +63,6 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     objective, teacher = make_objective(config, model, trees, met)
     preparation = build_preparation(config, data.tasks)
     loaders = _loaders(config, data, model, teacher, preparation, manifest, met)
-    if teacher is not None:
-        teacher.prepare(loaders.every_training_batch, objective.teacher_needs)
     assert loaders.sampler is not None
     facts = data_facts(data.files, data.records["train"]) | {"met_label_counts": label_counts(met)}
     if reasoned:
@@ -69,7 +70,11 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     adjust = adjustment(config, facts["met_label_counts"])
     module = Distiller(model, trees, config, objective, loaders.sampler.total_steps, adjust)
     trainer = training(config.trainer, path, loaders.sampler)
-    measured = _guarded(module, loaders, teacher, trainer.strategy.root_device)
+    guarded = loaders.first_with_pictures().to(trainer.strategy.root_device)
+    measured = {} if teacher is None else _prepared(teacher, objective.teacher_needs, loaders, guarded.as_teacher())
+    measured = _guarded(config, model, guarded) | measured
+    shown = (f"{name} {value if isinstance(value, str) else f'{value:.3g}'}" for name, value in measured.items())
+    print(f"guards: {', '.join(shown)}")
     folder = RunFolder.make(config, command)
     if manifest is not None:
         write_manifest(folder.path / MANIFEST, manifest, data.records["train"])
@@ -102,16 +107,30 @@ def _reasoned(config: Config, data: Data) -> Data:
     return dataclasses.replace(data, files=files, records={**data.records, "train": train})
 
 
-def _guarded(
-    module: Distiller, loaders: Loaders, teacher: Teacher | None, device: torch.device
-) -> dict[str, float | str]:
-    """Check on the device of the run that pictures reach the models and that the teacher knows the task; print it."""
-    module.model.to(device)
-    if teacher is not None:
-        teacher.to(device)
-    measured = guards.check(module.model, loaders.first_with_pictures().to(device), teacher)
-    shown = (f"{name} {value if isinstance(value, str) else f'{value:.3g}'}" for name, value in measured.items())
-    print(f"guards: {', '.join(shown)}")
+def _prepared(teacher: Teacher, needs: Needs, loaders: Loaders, batch: Batch) -> guards.Measured:
+    """Let the teacher do what it does before training; return what its guards measured on `batch`, as it reads it.
+
+    Its network is checked as soon as it is loaded, not after the hours in which its rows are computed.
+    """
+    measured: guards.Measured = {}
+    device, vocabulary = batch.answers.device, teacher.processor.vocabulary
+
+    def inspect(network: VisionLanguageModel) -> None:
+        measured.update(guards.check_teacher(network.to(device), batch))
+
+    teacher.prepare(loaders.every_training_batch, needs, inspect)
+    teacher.to(device)
+    return measured | guards.check_knowledge(teacher(batch, Needs()), batch, vocabulary)
+
+
+def _guarded(config: Config, model: VisionLanguageModel, batch: Batch) -> guards.Measured:
+    """Return what the student's guards measure; the pictures that they make up are kept nowhere."""
+    with TemporaryDirectory() as folder:
+        if config.trainer.keep_pictures:
+            model.keep_pictures(TensorStore.open(Path(folder), {}))
+        measured = guards.check_student(model.to(batch.answers.device), batch)
+    if config.trainer.keep_pictures:
+        model.keep_pictures(picture_store(config))
     return measured
 
 

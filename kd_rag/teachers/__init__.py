@@ -21,6 +21,9 @@ from kd_rag.types import Batch, InputError
 
 ALL_PARTS = PromptParts()
 
+Inspect = Callable[[VisionLanguageModel], None]
+"""Raises InputError about a network that should teach nobody; may move it to another device."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -66,8 +69,11 @@ class Teacher(Protocol):
     layer_count: int
     """Decoder layers that can be read."""
 
-    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs) -> None:
-        """Do before training what can be done once; `batches()` yields every batch that training will bring."""
+    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs, inspect: Inspect) -> None:
+        """Do before training what can be done once; `batches()` yields every batch that training will bring.
+
+        `inspect` gets the network once it is loaded, before anything that it says is kept.
+        """
 
     def __call__(self, batch: Batch, needs: Needs) -> Side:
         """Return the teacher's side of a batch."""

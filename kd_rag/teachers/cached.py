@@ -7,7 +7,6 @@ entry. A row is kept under what it depends on, never under a position or a step:
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -20,14 +19,18 @@ from kd_rag.config import PromptParts
 from kd_rag.losses.sides import Needs, Side, StateRows, TopRows
 from kd_rag.models import VisionLanguageModel
 from kd_rag.scoring.readout import read
-from kd_rag.teachers import ALL_PARTS, Source
+from kd_rag.teachers import ALL_PARTS, Inspect, Source
 from kd_rag.teachers._rows import Kept, differing, digest_of, header, parts_of, row_key, split
+from kd_rag.teachers._verify import Drawn, differences
 from kd_rag.tensor_store import Row, TensorStore
 from kd_rag.types import Batch, InputError
 
 _HEAD = "head"
 
 Format = Literal["states", "top_k", "logits"]
+
+_ROUNDING = {torch.float32: 0.05, torch.bfloat16: 0.1}
+"""What rounding may change in a probability, by the dtype of the teacher's head; kept states are rounded as well."""
 
 
 class Cached:
@@ -36,7 +39,7 @@ class Cached:
     `path`, `prompt`, `quantised` as for `online`. `store` says what is kept of a row: its last hidden `states`
     (lossless up to `dtype`), the `k` likeliest ids at the run's temperature and the mass of all others (`top_k`), or
     all `logits`. `folder` is where; null takes one under `cache_dir` that is named by all that its rows have in common.
-    When the network is loaded, up to `verify_rows` rows that were there already are computed again and compared.
+    When the network is loaded, `verify_rows` of the rows that were there already are drawn, computed anew and compared.
     """
 
     beside_student = False
@@ -67,32 +70,35 @@ class Cached:
         self._head: Tensor | None = None
         self._device = torch.device("cpu")
 
-    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs) -> None:
+    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs, inspect: Inspect) -> None:
         """Compute the rows that the store lacks, a batch at a time, each written before the next is begun.
 
-        Raises InputError when a row that is there already differs from what the teacher says now.
+        Raises what `inspect` raises before the first row is written, and InputError when a row that is there already
+        differs from what the teacher says now.
         """
         labels = digest_of({n: t.answers for n, t in self._source.trees.items()}) if needs.labels else "none"
         common = header(self._identity, self.processor, self._kept, labels)
         folder = self._folder or self._source.cache_dir / digest_of(common)[:16]
         self._store = TensorStore.open(folder, common)
-        new, seen, known, row = 0, 0, None, ""
-        draw = random.Random(0)
+        self._inspect = inspect
+        new, row, known = 0, "", Drawn[tuple[Batch, int]](self._verify_rows)
         for batch in tqdm(batches(), desc="teacher's rows", unit="batch"):
             told = batch.as_teacher()
-            row = row_key(parts_of(told)[0])
-            missing = [parts for parts in parts_of(told) if row_key(parts) not in self._store]
+            keys = [row_key(parts) for parts in parts_of(told)]
+            row = keys[0]
+            missing = [key for key in keys if key not in self._store]
+            for place, key in enumerate(keys):
+                if key in self._store:
+                    known.offer((told, place))
             if missing:
                 rows = {row.key: row for row in self._computed(told, needs)}
-                self._store.append([rows[row_key(parts)] for parts in missing])
+                self._store.append([rows[key] for key in missing])
                 new += len(missing)
-            else:
-                seen += 1
-                known = told if draw.random() < 1 / seen else known  # each known batch is as likely
-        if self._model is not None and known is not None:
-            self._verify(known, needs, folder)
         if self._kept.store == "states":
             self._head = self._kept_head().to(self._device)
+        if self._model is not None:
+            for told, place in known.items:
+                self._verify(told, place, needs, folder)
         self._model = None
         kept = len(self._store) - (_HEAD in self._store)
         print(f"teacher: {kept} rows in {folder}, {new} of them new; {self._size(row)}")
@@ -138,21 +144,25 @@ class Cached:
         side, _ = read(self._network(), batch, needs, self._source.trees)
         return split(batch, side, self._kept)
 
-    def _verify(self, batch: Batch, needs: Needs, folder: Path) -> None:
-        for row in self._computed(batch, needs)[: self._verify_rows]:
-            found = self._store.read(row.key)
-            for name, tensor in row.tensors.items():
-                tolerance = 2e-2 if tensor.dtype == torch.bfloat16 else 1e-3
-                if not torch.allclose(found[name].float(), tensor.float(), rtol=tolerance, atol=tolerance):
-                    raise InputError(
-                        f"teacher {self._path}: {name} of record {row.parts['record']!r} in {folder} "
-                        "is not what it says now; delete the folder and its rows are computed again"
-                    )
+    @torch.no_grad()
+    def _verify(self, batch: Batch, place: int, needs: Needs, folder: Path) -> None:
+        """Raise InputError where the kept row of the record at `place` is not what the teacher says now."""
+        model = self._network()
+        now, _ = read(model, batch.to(self._source.device), needs, self._source.trees)
+        bound = _ROUNDING[model.network.get_output_embeddings().weight.dtype]
+        for name, change in differences(self(batch, needs), now, batch, place, self._kept).items():
+            if not change < bound:
+                raise InputError(
+                    f"teacher {self._path}: the probabilities of {name} of record {batch.examples[place].record.id!r} "
+                    f"in {folder} differ by {change:.2g} from what it says now, more than rounding can; delete the "
+                    "folder and its rows are computed again"
+                )
 
     def _network(self) -> VisionLanguageModel:
-        """Return the teacher's network, loaded when it is first needed."""
+        """Return the teacher's network, loaded and inspected when it is first needed."""
         if self._model is None:
             model = self._source.load(self._path, self._quantised).eval().requires_grad_(False)
+            self._inspect(model.to(self._source.device))
             self._model = model.to(self._source.device)
         return self._model
 

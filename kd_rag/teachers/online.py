@@ -10,7 +10,7 @@ import torch
 from kd_rag.config import PromptParts
 from kd_rag.losses.sides import Needs, Side
 from kd_rag.scoring.readout import read
-from kd_rag.teachers import ALL_PARTS, Source
+from kd_rag.teachers import ALL_PARTS, Inspect, Source
 from kd_rag.types import Batch
 
 
@@ -37,8 +37,9 @@ class Online:
         self.state_size, self.layer_count = self.model.state_size, len(self.model.layers)
         self.trees = source.trees
 
-    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs) -> None:
-        """Nothing is done before the first step."""
+    def prepare(self, batches: Callable[[], Iterable[Batch]], needs: Needs, inspect: Inspect) -> None:
+        """Have the network inspected; nothing is computed before the first step."""
+        inspect(self.model)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, needs: Needs) -> Side:

@@ -1,7 +1,7 @@
 """Checks before the first step: do the pictures reach the models, and does the teacher know the answers?
 
-In: the student, its teacher if there is one, and a micro-batch. Out: what was measured, by name. What these checks
-find trains quietly otherwise, at a loss that looks normal, so a failed one is an InputError.
+In: the student, or its teacher's network, and a micro-batch. Out: what was measured, by name. What these checks find
+trains quietly otherwise, at a loss that looks normal, so a failed one is an InputError.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from kd_rag.losses.objective import CHUNK_ROWS
 from kd_rag.losses.sides import Needs, Side, TopRows
 from kd_rag.models import VisionLanguageModel
 from kd_rag.scoring.readout import read
-from kd_rag.teachers import Teacher
 from kd_rag.types import IGNORED, Batch, InputError
 
 Measured = dict[str, float | str]
@@ -34,40 +33,39 @@ _SAME_MODEL = "are config.json, tokenizer and preprocessor_config.json of its fo
 
 
 @torch.no_grad()
-def check(model: VisionLanguageModel, batch: Batch, teacher: Teacher | None) -> Measured:
-    """Check the student and its teacher on `batch`, which lies on their device; leaves the student in training mode.
+def check_student(model: VisionLanguageModel, batch: Batch) -> Measured:
+    """Check the student on `batch`, which lies on its device; leaves it in training mode.
 
-    The results are picture tokens (a count), the largest change of a log-probability that other pictures bring (nats,
-    of the record that they change least), and the teacher's cross-entropy beside that of a uniform guess (nats a
-    token). The teacher's pictures are changed only where it runs beside the student. Raises InputError with the reason
-    and the remedy.
+    The results are picture tokens (a count) and the largest change of a log-probability that other pictures bring
+    (nats, of the record that they change least). Raises InputError with the reason and the remedy.
     """
-    vocabulary = model.processor.vocabulary
-    model.eval()
-    measured: Measured = {}
     if batch.inputs.image_grid_thw is None:
-        measured["pictures"] = "none in the training data"
-    else:
-        measured["picture_tokens"] = picture_tokens(batch, model.processor.picture_token_id, "student")
-        positions_of_pictures(model.positions(batch.inputs), batch)
-        said = picture_changes(lambda b: read(model, b, Needs(), {})[0], batch, vocabulary, "student")
-        measured |= {f"student_{name}": change for name, change in said.items()}
-    if teacher is not None:
-        measured |= _check_teacher(teacher, batch.as_teacher(), vocabulary)
+        return {"pictures": "none in the training data"}
+    measured = _check_pictures(model.eval(), batch, "student")
     model.train()
     return measured
 
 
-def _check_teacher(teacher: Teacher, batch: Batch, vocabulary: int) -> Measured:
-    measured: Measured = {}
-    if batch.inputs.image_grid_thw is not None:
-        measured["teacher_picture_tokens"] = picture_tokens(batch, teacher.processor.picture_token_id, "teacher")
-        if teacher.beside_student:
-            said = picture_changes(lambda b: teacher(b, Needs()), batch, vocabulary, "teacher")
-            measured |= {f"teacher_{name}": change for name, change in said.items()}
-    measured["teacher_cross_entropy"] = teacher_cross_entropy(teacher(batch, Needs()), batch, vocabulary)
-    measured["uniform_cross_entropy"] = math.log(vocabulary)
-    return measured
+@torch.no_grad()
+def check_teacher(network: VisionLanguageModel, batch: Batch) -> Measured:
+    """Check a teacher's network on `batch`, as the teacher reads it, in the same way, and that it knows the answers."""
+    measured = {} if batch.inputs.image_grid_thw is None else _check_pictures(network, batch, "teacher")
+    return measured | check_knowledge(read(network, batch, Needs(), {})[0], batch, network.processor.vocabulary)
+
+
+def check_knowledge(side: Side, batch: Batch, vocabulary: int) -> Measured:
+    """Return a teacher's cross-entropy and that of a uniform guess, which must be larger, in nats a token."""
+    return {
+        "teacher_cross_entropy": teacher_cross_entropy(side, batch, vocabulary),
+        "uniform_cross_entropy": math.log(vocabulary),
+    }
+
+
+def _check_pictures(model: VisionLanguageModel, batch: Batch, whose: str) -> Measured:
+    measured: Measured = {f"{whose}_picture_tokens": picture_tokens(batch, model.processor.picture_token_id, whose)}
+    positions_of_pictures(model.positions(batch.inputs), batch, whose)
+    said = picture_changes(lambda b: read(model, b, Needs(), {})[0], batch, model.processor.vocabulary, whose)
+    return measured | {f"{whose}_{name}": change for name, change in said.items()}
 
 
 def picture_tokens(batch: Batch, picture_token_id: int, whose: str) -> int:
@@ -100,7 +98,7 @@ def picture_tokens(batch: Batch, picture_token_id: int, whose: str) -> int:
     return int(marked.sum())
 
 
-def positions_of_pictures(positions: Int[Tensor, "axes batch seq"], batch: Batch) -> None:
+def positions_of_pictures(positions: Int[Tensor, "axes batch seq"], batch: Batch, whose: str) -> None:
     """Raise InputError unless text moves along all axes alike, and each picture has its rows and columns.
 
     A running count on all three axes, which a model also accepts, hides from it what stands above and below what.
@@ -120,7 +118,7 @@ def positions_of_pictures(positions: Int[Tensor, "axes batch seq"], batch: Batch
         )
     if wrong:
         raise InputError(
-            "guards: the student's positions are not three-dimensional (time, height and width, alike on text, rows "
+            f"guards: the {whose}'s positions are not three-dimensional (time, height and width, alike on text, rows "
             "and columns on pictures); its model family must build M-RoPE positions from image_grid_thw"
         )
 

@@ -25,7 +25,7 @@ def test_weights_hold_where_answers_have_reasons(load, folders, make, reasoning,
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ("[[0,1],[0,2]]", "the student's layer 0 has two to follow, 1 and 2; name one"),
+        ("[[0,1],[0,2]]", "layer 0 is to follow 1 and 2; name one"),
         ("[[2,1]]", "the student has layers 0 to 1, not 2"),
         ("[[0,3]]", "the teacher has layers 0 to 2, not 3"),
         ("[[0,-1]]", "the teacher has layers 0 to 2, not -1"),
@@ -45,3 +45,12 @@ def test_rare_labels_are_balanced_once(load, folders):
     config = configuration.load([], [f"model.path={folders['student']}", *betas])
     with pytest.raises(InputError, match=r"balance\.loss_beta: balances what balance\.sampling_beta has balanced"):
         cross_entropy(config, load("student"), {}, [])
+
+
+@pytest.mark.parametrize("name", ["temperature", "label_temperature"])
+def test_a_temperature_that_softens_nothing_is_refused(load, folders, name):
+    """At 0 the first loss is no number, and the advice would be another learning rate."""
+    paths = [f"model.path={folders['student']}", f"teacher.path={folders['teacher']}", "teacher.name=online"]
+    config = configuration.load([], [*paths, f"distill.{name}=0"])
+    with pytest.raises(InputError, match=rf"distill\.{name}: expected a number above 0, found 0"):
+        distillation(config, load("student"), {}, [])

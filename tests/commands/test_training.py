@@ -96,22 +96,41 @@ def test_a_student_trains_upon_a_run_resumes_and_is_scored(shop, arguments, fold
     assert json.loads((runs / "second" / "speed.json").read_text())["records_per_second"] > 0
 
 
-def test_distill_notes_what_its_guards_measured(shop, arguments, folders, capsys):
-    runs = shop / "runs"
+def test_a_teacher_may_be_told_more_beside_the_student_and_from_its_cache(
+    shop, arguments, folders, monkeypatch, capsys
+):
+    """What is costly at serving time is for the teacher; were it in the student's prompt too, nothing is distilled."""
+    runs, prompts, batches = shop / "runs", set(), Distiller.training_step
+
+    def step(module, step, batch_idx):
+        text = module.model.processor.tokenizer.decode
+        prompts.update((text(b.inputs.input_ids[0]), text(b.as_teacher().inputs.input_ids[0])) for b in step)
+        return batches(module, step, batch_idx)
+
     student = f"model.path={folders['student']}"
     assert command("fit", *arguments, f"model.path={folders['teacher']}", "run.name=teacher", "lora=null") == 0
-    assert facts(runs / "teacher")["guards"].keys() == {"picture_tokens", "student_blanked", "student_swapped"}
-    taught = [*arguments, student, f"teacher.path={runs / 'teacher'}"]
+    assert facts(runs / "teacher")["guards"].keys() == {"student_picture_tokens", "student_blanked", "student_swapped"}
+    monkeypatch.setattr(Distiller, "training_step", step)
+    taught = [*arguments, student, f"teacher.path={runs / 'teacher'}", "student.prompt.descriptions=false"]
+    taught += ["tasks.intent.descriptions.refund=the money comes back"]
     assert command("distill", *taught, "run.name=online") == 0
     found = facts(runs / "online")["guards"]
-    assert found["picture_tokens"] == found["teacher_picture_tokens"] == 2 * 6
+    assert found["student_picture_tokens"] == found["teacher_picture_tokens"] == 2 * 6
     assert min(found[f"{side}_{how}"] for side in ("student", "teacher") for how in ("blanked", "swapped")) > 0
     assert found["teacher_cross_entropy"] < found["uniform_cross_entropy"]
-    assert "guards: picture_tokens 12, student_blanked " in capsys.readouterr().out
+    assert "guards: student_picture_tokens 12, student_blanked " in capsys.readouterr().out
     assert command("distill", *taught, "run.name=cached", "teacher.name=cached") == 0
     kept = facts(runs / "cached")["guards"]
-    assert "teacher_blanked" not in kept
-    assert kept["teacher_cross_entropy"] == pytest.approx(found["teacher_cross_entropy"], rel=0.02)
+    assert kept == pytest.approx(found, rel=0.02)
+    assert command("distill", *taught, "run.name=again", "teacher.name=cached", "trainer.micro_batch_size=1") == 0
+    assert "8 rows in" in (said := capsys.readouterr().out)
+    assert ", 0 of them new;" in said
+    assert "teacher_blanked" not in facts(runs / "again")["guards"]
+    assert not any("money comes back" in own for own, _ in prompts)
+    assert all("money comes back" in told for _, told in prompts)
+    for run in ("cached", "again"):
+        for record, expected in probabilities(runs / "online").items():
+            assert probabilities(runs / run)[record] == pytest.approx(expected, abs=0.02)
 
 
 def test_weak_and_rare_labels_are_met_more_often(shop, arguments, folders, monkeypatch, capsys):

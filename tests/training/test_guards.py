@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from kd_rag.losses.sides import Needs, Side, StateRows, TopRows
 from kd_rag.models.qwen2_vl import Qwen2VL
 from kd_rag.scoring.readout import read
 from kd_rag.teachers import Source
+from kd_rag.teachers.cached import Cached
 from kd_rag.teachers.online import Online
 from kd_rag.training import guards
 from kd_rag.types import InputError
@@ -62,26 +62,41 @@ def knowing_weights(folders):
 
 
 @pytest.fixture
-def teacher(load, knowing_weights):
-    source = Source(
-        load=lambda path, quantised: load(path),
+def source(load, knowing_weights, tmp_path):
+    def opened(path, quantised):
+        model = load(path)
+        model.load_state_dict(knowing_weights)
+        return model
+
+    return Source(
+        load=opened,
         processor=lambda path: load(path).processor,
         identity=lambda path, quantised: {"path": path},
         student_ids=load("student").processor.id_digest(),
         trees={},
         temperature=2.0,
-        cache_dir=Path("unused"),
+        cache_dir=tmp_path / "teachers",
         device=torch.device("cpu"),
     )
-    online = Online(source, path="teacher")
-    online.model.load_state_dict(knowing_weights)
-    return online
+
+
+@pytest.fixture
+def teacher(source):
+    return Online(source, path="teacher")
+
+
+def check(student, batch, teacher):
+    """Return what the guards of both measure."""
+    measured = guards.check_student(student, batch)
+    told = batch.as_teacher()
+    teacher.prepare(lambda: [batch], Needs(), lambda network: measured.update(guards.check_teacher(network, told)))
+    return measured
 
 
 def test_all_is_well_on_models_that_read_their_pictures(student, teacher, batch):
     """A false alarm would stop every run; the student's weights here were never trained."""
-    measured = guards.check(student, batch, teacher)
-    assert measured["picture_tokens"] == measured["teacher_picture_tokens"] == 10 + (8 + 10)
+    measured = check(student, batch, teacher)
+    assert measured["student_picture_tokens"] == measured["teacher_picture_tokens"] == 10 + (8 + 10)
     for side in ("student", "teacher"):
         for how in ("blanked", "swapped"):
             assert measured[f"{side}_{how}"] > 1e-4
@@ -94,7 +109,7 @@ def test_all_is_well_on_models_that_read_their_pictures(student, teacher, batch)
 def test_checks_leave_the_random_state_as_it_was(student, teacher, batch):
     """A draw here would shift dropout, and a run would depend on whether it was checked."""
     torch.manual_seed(3)
-    guards.check(student, batch, teacher)
+    check(student, batch, teacher)
     found = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(found, torch.rand(1))
@@ -105,12 +120,12 @@ def test_checks_leave_the_random_state_as_it_was(student, teacher, batch):
 def test_an_untrained_model_in_any_precision_passes(folders, batch, dtype, attention):
     """Rounding to bfloat16 must not hide what a picture changes."""
     model = Qwen2VL(path=folders["student"], dtype=dtype, attention=attention)
-    assert guards.check(model, batch, None)["student_swapped"] > 0
+    assert guards.check_student(model, batch)["student_swapped"] > 0
 
 
 def test_without_pictures_only_the_teacher_is_asked(student, teacher, collator):
     (batch,) = collator.micro_batches([make_example()], 1)
-    measured = guards.check(student, batch, teacher)
+    measured = check(student, batch, teacher)
     assert measured.keys() == {"pictures", "teacher_cross_entropy", "uniform_cross_entropy"}
     assert measured["pictures"] == "none in the training data"
 
@@ -118,7 +133,7 @@ def test_without_pictures_only_the_teacher_is_asked(student, teacher, collator):
 def test_pictures_of_one_colour_are_blanked_only(student, collator):
     """Their reverse is the same picture, and no model could tell."""
     (batch,) = collator.micro_batches([make_example(texts=("<image>",), pictures=1)], 1)
-    measured = guards.check(student, batch, None)
+    measured = guards.check_student(student, batch)
     assert measured["student_blanked"] > 0
     assert "student_swapped" not in measured
 
@@ -140,14 +155,14 @@ def test_a_student_that_is_blind_is_stopped(student, batch, how):
     with pytest.raises(
         InputError, match=rf"with pictures {how} the student answers as before on the records 'one', 'two'"
     ):
-        guards.check(blind(student, HALF_BLIND[how]), batch, None)
+        guards.check_student(blind(student, HALF_BLIND[how]), batch)
 
 
 @pytest.mark.parametrize("how", HALF_BLIND)
 def test_a_teacher_that_is_blind_is_stopped(student, teacher, batch, how):
     blind(teacher.model, HALF_BLIND[how])
     with pytest.raises(InputError, match=rf"with pictures {how} the teacher answers as before"):
-        guards.check(student, batch, teacher)
+        check(student, batch, teacher)
 
 
 def test_only_the_blind_record_is_named(student, batch):
@@ -156,7 +171,7 @@ def test_only_the_blind_record_is_named(student, batch):
     pixels = batch.inputs.pixel_values
     blind(student, lambda seen: torch.cat([seen[:patches], pixels[patches:]]))
     with pytest.raises(InputError, match=r"on the records 'two';"):
-        guards.check(student, batch, None)
+        guards.check_student(student, batch)
 
 
 def test_a_picture_token_too_few_is_found(student, collator, examples):
@@ -172,26 +187,26 @@ def test_a_picture_token_too_few_is_found(student, collator, examples):
     assert batch.inputs.mm_token_type_ids.sum() * 4 == len(batch.inputs.pixel_values)
     message = r"the student's prompt of record 'one' has 9 picture tokens, its pictures' grids say 10"
     with pytest.raises(InputError, match=message):
-        guards.check(student, batch, None)
+        guards.check_student(student, batch)
 
 
 def test_the_teachers_own_prompts_are_counted(student, teacher, batch):
     inputs = replace(batch.inputs, input_ids=batch.inputs.input_ids.where(batch.inputs.mm_token_type_ids == 0, 1))
     with pytest.raises(InputError, match="the teacher's prompt of record 'one' has 0 picture tokens"):
-        guards.check(student, replace(batch, teacher_inputs=inputs), teacher)
+        check(student, replace(batch, teacher_inputs=inputs), teacher)
 
 
 def test_patches_must_be_those_of_the_grids(student, batch):
     short = replace(batch.inputs, pixel_values=batch.inputs.pixel_values[:-4])
     with pytest.raises(InputError, match="the student's pictures have 108 patches, their grids say 112"):
-        guards.check(student, replace(batch, inputs=short), None)
+        guards.check_student(student, replace(batch, inputs=short))
 
 
 def test_token_types_must_mark_the_picture_tokens(student, batch):
     """Positions are made from the types; without marks pictures are read as lines of text."""
     unmarked = replace(batch.inputs, mm_token_type_ids=torch.zeros_like(batch.inputs.mm_token_type_ids))
     with pytest.raises(InputError, match="mm_token_type_ids mark other tokens of the student's prompts"):
-        guards.check(student, replace(batch, inputs=unmarked), None)
+        guards.check_student(student, replace(batch, inputs=unmarked))
 
 
 def counted(inputs):
@@ -218,14 +233,14 @@ def test_positions_must_be_three_dimensional(student, batch, positions):
     """A running count trains as well, and the model no longer knows what stands above and below what."""
     student.positions = partial(positions, student)
     with pytest.raises(InputError, match="the student's positions are not three-dimensional"):
-        guards.check(student, batch, None)
+        guards.check_student(student, batch)
 
 
 def test_a_single_picture_token_has_no_second_dimension(load, collator):
     """A picture of one merged token stands at one place; all axes are alike, and nothing is wrong."""
     collator.processor._size = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28}
     (batch,) = collator.micro_batches([make_example(texts=("<image>",), pictures=1)], 1)
-    assert guards.check(load("student"), batch, None)["picture_tokens"] == 1
+    assert guards.check_student(load("student"), batch)["student_picture_tokens"] == 1
 
 
 @pytest.mark.parametrize("harm", ["negated", "permuted"])
@@ -234,7 +249,49 @@ def test_a_teacher_whose_head_is_not_its_own_is_stopped(student, teacher, batch,
     weight = teacher.model.network.lm_head.weight
     weight.data = -weight if harm == "negated" else weight.roll(7, dims=0)
     with pytest.raises(InputError, match=r"the teacher's cross-entropy on the first answers is .* a uniform guess has"):
-        guards.check(student, batch, teacher)
+        check(student, batch, teacher)
+
+
+HARMS = {
+    "pictures blanked": (
+        lambda model: blind(model, HALF_BLIND["blanked"]),
+        "with pictures blanked the teacher answers",
+    ),
+    "pictures swapped": (
+        lambda model: blind(model, HALF_BLIND["swapped"]),
+        "with pictures swapped the teacher answers",
+    ),
+    "positions": (lambda model: deaf_to_place(model), "the teacher's positions are not three-dimensional"),
+    "head": (lambda model: turned(model), "the teacher's cross-entropy on the first answers"),
+}
+"""Ways to spoil a teacher, and what is said of each."""
+
+
+def deaf_to_place(model):
+    model.positions = counted
+    return model
+
+
+def turned(model):
+    weight = model.network.lm_head.weight
+    weight.data = -weight
+    return model
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_spoilt_teacher_fills_no_cache(student, source, batch, tmp_path, harm):
+    """Unseen, a blind teacher speaks for hours, and every later student learns from its rows."""
+    spoil, message = HARMS[harm]
+    spoilt = replace(source, load=lambda path, quantised: spoil(source.load(path, quantised)))
+    with pytest.raises(InputError, match=message):
+        check(student, batch, Cached(spoilt, path="teacher"))
+    assert not list((tmp_path / "teachers").rglob("*.safetensors"))
+
+
+def test_a_cached_teacher_is_checked_when_its_network_is_loaded(student, source, teacher, batch):
+    assert check(student, batch, Cached(source, path="teacher")) == check(student, batch, teacher)
+    again = check(student, batch, Cached(source, path="teacher"))
+    assert not any(name.startswith("teacher") for name in again), "all rows are kept, and no network is loaded"
 
 
 def top_side(batch, gold_kept, rest):
