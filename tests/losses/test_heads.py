@@ -6,10 +6,28 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div, pad
 
+from kd_rag import registry
 from kd_rag.losses.divergences import forward_kl
 from kd_rag.losses.heads import answer_rows, log_probabilities, with_answers, with_rest
+from kd_rag.losses.objective import Objective
+from kd_rag.losses.sides import Needs
+from kd_rag.losses.terms import TokenKD
+from kd_rag.scoring.readout import read
 from kd_rag.types import IGNORED
 from tests.conftest import make_example
+
+
+class Told:
+    """A teacher that has spoken already."""
+
+    def __init__(self, side):
+        self.side = side
+
+    def __call__(self, batch, needs):
+        return self.side
+
+    def to(self, device):
+        pass
 
 
 @pytest.fixture
@@ -60,6 +78,31 @@ def test_loss_and_gradients_equal_those_of_full_logits(load, batch):
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         assert (found[name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, name
+
+
+@pytest.mark.parametrize("name", ["forward_kl", "reverse_kl", "jensen_shannon"])
+def test_distillation_and_its_gradients_equal_those_of_full_logits(load, batch, name):
+    """The naive step, in which both models give logits at every position and a mask picks the answer's."""
+    student, teacher = load("student"), load("teacher")
+    vocabulary, divergence = student.processor.vocabulary, registry.find("divergences", name)
+    with torch.no_grad():
+        target, _ = naive(teacher, batch, vocabulary)
+        told, _ = read(teacher, batch, Needs(), {})
+    logits, targets = naive(student, batch, vocabulary)
+    soft = ((side / 2).log_softmax(dim=1) for side in (target, logits))
+    full = 4 * divergence(*soft)[targets != IGNORED].mean()
+    full.backward()
+    expected = gradients(student)
+    rows = {"token_kd": TokenKD(divergence, 2.0, vocabulary)}
+    objective = Objective(rows, {}, {"token_kd": (1.0, 1.0)}, vocabulary, Told(told))
+    side, targets = read(student, batch, Needs(), {})
+    ours = objective(batch, targets, side, objective.counts(batch), 0.0)["loss"]
+    ours.backward()
+    torch.testing.assert_close(ours, full, rtol=1e-5, atol=0)
+    found = gradients(student)
+    assert found.keys() == expected.keys()
+    for weight, gradient in expected.items():
+        assert (found[weight] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, weight
 
 
 def test_all_padding_stands_behind_the_answers(batch):
