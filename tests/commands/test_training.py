@@ -136,7 +136,8 @@ def test_a_teacher_may_be_told_more_beside_the_student_and_from_its_cache(
 def test_weak_and_rare_labels_are_met_more_often(shop, arguments, folders, monkeypatch, capsys):
     """Views that an epoch leaves out, and a prior of records where training met views."""
     runs, student = shop / "runs", f"model.path={folders['student']}"
-    assert command("fit", *arguments, student, "run.name=first", "trainer.max_steps=1") == 0
+    first = ["run.name=first", "trainer.max_steps=1", "balance.sampling_beta=0.9"]
+    assert command("fit", *arguments, student, *first) == 0
     more = ["augment.steps=[{name: grey}]", "augment.expand=2", "augment.expand_labels={order_page: 5}"]
     more += [f"augment.focus_on={runs / 'first'}", "balance.loss_beta=0.9", "balance.focal_gamma=1", student]
     with monkeypatch.context() as patch:

@@ -88,7 +88,8 @@ class Shelf:
         task = run.config.tasks.get(record.task, TaskConfig())
         lines: Sequence[Lines] = []
         if run.config.student.prompt.ocr and task.ocr.eval:
-            texts = [*(task.labels or ()), *task.descriptions.values(), *dialogue_text(record).split("\n")]
+            meanings = task.descriptions.values() if task.described.eval else ()
+            texts = [*(task.labels or ()), *meanings, *dialogue_text(record).split("\n")]
             read = [boxes.get(path, ()) for path in record.images]
             lines = denoise(read, texts, split_ocr(run.config.ocr)[1].denoise)
         return dict(self._answers[run.folder](make_query(record, [*chain(*lines)], run.config.query)) or [])
