@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -109,10 +108,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """A passage with the retriever's score (cosine similarity for `dense`; higher is nearer)."""
+    """A passage and its score, higher is nearer; a reranker's has the retriever's own beside it, but not on disk."""
 
     passage: Passage
     score: float
+    before_reranking: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +190,11 @@ class Batch:
 
     def as_teacher(self) -> Batch:
         """Return the batch as the teacher reads it."""
-        return dataclasses.replace(self, inputs=self.teacher_inputs or self.inputs, teacher_inputs=None)
+        return replace(self, inputs=self.teacher_inputs or self.inputs, teacher_inputs=None)
 
 
 def _moved(value: T, device: torch.device | str, **kwargs: Any) -> T:
     """Copy a dataclass with `.to(device)` called on each field that has it."""
-    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
-    changes = {name: member.to(device, **kwargs) for name, member in fields.items() if hasattr(member, "to")}
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+    members = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
+    changes = {name: member.to(device, **kwargs) for name, member in members.items() if hasattr(member, "to")}
+    return replace(value, **changes)  # type: ignore[type-var]

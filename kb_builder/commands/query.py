@@ -1,8 +1,8 @@
 """Print the passages that a prompt would get for TEXT, with their scores and where these come from.
 
 The score is the retriever's own (dense: the cosine similarity of the vectors; hybrid: the mean of both sides, each
-scaled to [0, 1], or what its mode says; a reranker's, where one is set); behind that of hybrid stand those of its two
-sides. retriever.k says how many passages. Example:
+scaled to [0, 1], or what its mode says) or a reranker's, where one is set. Behind a reranker's stands the retriever's,
+behind that of hybrid those of its two sides. retriever.k says how many passages. Example:
   python -m kb_builder query "is the hoodie waterproof?" --config configs/demo/base.yaml
 """
 
@@ -44,9 +44,12 @@ def run(args: argparse.Namespace) -> None:
     sides = _sides(component, open_knowledge, query) if component["name"] == "hybrid" else {}
     reranker = component.get("selection", {}).get("reranker")
     print(f"{component['name']}{f', reranked by {reranker}' if reranker else ''}, snapshot {retriever.snapshot}")
-    for rank, (passage, score) in enumerate(((r.passage, r.score) for r in found), start=1):
-        parts = ", ".join(f"{side} {scores.get(passage.id, 0):.4f}" for side, scores in sides.items())
-        print(f"\n{rank}. {score:.4f}{f' ({parts})' if parts else ''}  {passage.kind}  {passage.id}  {passage.title}")
+    for rank, r in enumerate(found, start=1):
+        passage = r.passage
+        before = {} if r.before_reranking is None else {component["name"]: r.before_reranking}
+        parts = before | {side: scores.get(passage.id, 0.0) for side, scores in sides.items()}
+        told = f" ({', '.join(f'{name} {part:.4f}' for name, part in parts.items())})" if parts else ""
+        print(f"\n{rank}. {r.score:.4f}{told}  {passage.kind}  {passage.id}  {passage.title}")
         print(textwrap.indent(passage.text, "   "))
 
 

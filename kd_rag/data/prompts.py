@@ -1,8 +1,9 @@
 """From an example to chat messages: passages, text of the pictures, dialogue, then the question with its labels.
 
 What outside text the messages carry is data only: the collator tokenises it apart from the chat template, so that
-no turn, passage, line or label can become a special token. Budgets cut the text here, before any template is filled,
-because cutting token ids later could cut through a picture.
+no turn, passage, line or label can become a special token, and only the first line of a passage or of a picture's text
+begins at the margin, so that none further down can pass for a heading. Budgets cut the text here, before any template
+is filled, because cutting token ids later could cut through a picture.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ Cut = Callable[[str, int, Literal["head", "tail"]], tuple[str, int]]
 """`cut(text, max_tokens, keep)` returns the text's head or tail within the budget, and the tokens it has."""
 
 IMAGE_PART = {"type": "image"}
+_NEXT_LINE = "\n  "
+"""Between two lines of a passage or of a picture's text."""
 
 
 def visible(example: Example, parts: PromptParts) -> Example:
@@ -107,7 +110,11 @@ def _passages(example: Example, prompt: PromptConfig, cut: Cut) -> str:
 def _entry(passage: Passage) -> str:
     """Return a passage under its title; a labelled neighbour stands under its label."""
     title = passage.metadata.get(LABEL_KEY, passage.title) if passage.kind == "example" else passage.title
-    return f"- {title}: {passage.text}" if title else f"- {passage.text}"
+    return _indented(f"- {title}: {passage.text}" if title else f"- {passage.text}")
+
+
+def _indented(text: str) -> str:
+    return _NEXT_LINE.join(text.splitlines())
 
 
 def fair_shares(lengths: Sequence[int], budget: int) -> list[int]:
@@ -127,7 +134,7 @@ def _lines(example: Example, prompt: PromptConfig, cut: Cut) -> str:
     budget, sections = prompt.max_ocr_tokens, ""
     for number, lines in enumerate(_most_telling(example.lines, budget, cut), start=1):
         if lines and budget > 0:
-            text, used = cut("\n".join(line.text for line in lines), budget, "head")
+            text, used = cut(_indented("\n".join(line.text for line in lines)), budget, "head")
             sections += f"{prompt.ocr_heading.format(number=number)}\n{text}\n"
             budget -= used
     return sections
@@ -143,7 +150,7 @@ def _most_telling(pages: Sequence[tuple[TextLine, ...]], budget: int, cut: Cut) 
         return list(pages)
     kept, left = set(), budget
     for i, j in sorted(places, key=lambda place: -pages[place[0]][place[1]].relevance):
-        tokens = cut(pages[i][j].text + "\n", budget, "head")[1]
+        tokens = cut(pages[i][j].text + _NEXT_LINE, budget, "head")[1]
         if tokens <= left:
             kept.add((i, j))
             left -= tokens

@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.constants import HF_HUB_CACHE
+
 from kd_rag import registry
 from kd_rag.durable import file_digest, write_whole
 from kd_rag.knowledge.store import KnowledgeBase
@@ -114,11 +116,17 @@ def _key(query: Query) -> str:
 
 
 def _contents(value: Any) -> list[Any]:
-    """Return name, size and time of each file of the model folders that the options name: weights may be replaced."""
+    """Return what tells the weights of the models that the options name, since weights may be replaced.
+
+    Of a folder these are name, size and time of each file, of a hub id the commit that the hub's cache holds.
+    """
     if isinstance(value, Mapping):
         return [entry for inner in value.values() for entry in _contents(inner)]
-    if not isinstance(value, str) or not Path(value).is_dir():
+    if not isinstance(value, str):
         return []
+    if not Path(value).is_dir():
+        commit = Path(HF_HUB_CACHE, f"models--{value.replace('/', '--')}", "refs", "main")
+        return [commit.read_text(encoding="utf-8")] if commit.is_file() else []
     files = sorted(path for path in Path(value).rglob("*") if path.is_file())
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 

@@ -67,7 +67,7 @@ class Search:
         values = [row[columns] for row, columns in zip(scores, best, strict=True)]
         if self._reranker is not None:
             best, values = self._reranked(self._reranker, queries, best)
-        return [self._chosen(columns, value) for columns, value in zip(best, values, strict=True)]
+        return [self._chosen(*found) for found in zip(best, values, scores, strict=True)]
 
     def _reranked(
         self, reranker: Reranker, queries: Sequence[Query], best: list[Int[np.ndarray, " candidates"]]
@@ -81,12 +81,17 @@ class Search:
         return [c[o] for c, o in zip(best, orders, strict=True)], [s[o] for s, o in zip(scores, orders, strict=True)]
 
     def _chosen(
-        self, columns: Int[np.ndarray, " candidates"], values: Float64[np.ndarray, " candidates"]
+        self,
+        columns: Int[np.ndarray, " candidates"],
+        values: Float64[np.ndarray, " candidates"],
+        own: Float64[np.ndarray, " passages"],
     ) -> tuple[Retrieved, ...]:
         picked: Sequence[int] = range(min(self._k, len(columns)))
         if self._selection.diversity > 0 and len(columns):
             picked = diverse(values, self._knowledge.vectors[columns], self._k, self._selection.diversity)
-        return tuple(Retrieved(self._knowledge.passages[columns[i]], float(values[i])) for i in picked)
+        passages = self._knowledge.passages
+        before = {c: None if self._reranker is None else float(own[c]) for c in columns}
+        return tuple(Retrieved(passages[columns[i]], float(values[i]), before[columns[i]]) for i in picked)
 
 
 def best_first(scores: Float64[np.ndarray, " passages"], depth: int) -> Int[np.ndarray, " found"]:

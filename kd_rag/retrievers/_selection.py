@@ -25,7 +25,8 @@ class Selection:
     kinds: list[str] | None = None
     """Kinds of passages that are searched; null searches all."""
     where: dict[str, Any] = field(default_factory=dict)
-    """Searched are the passages whose metadata has all of these values."""
+    """Searched are the passages whose metadata has all of these values; 38 also finds the text `38`, which is what a
+    table holds."""
     min_score: float | None = None
     """Passages that score less are left out; on the member's own scale, before reranking."""
     reranker: str | None = None
@@ -57,8 +58,13 @@ class Selection:
     def _lets_through(self, passage: Passage) -> bool:
         absent = object()
         return (self.kinds is None or passage.kind in self.kinds) and all(
-            passage.metadata.get(key, absent) == value for key, value in self.where.items()
+            _spelled(passage.metadata.get(key, absent)) == _spelled(value) for key, value in self.where.items()
         )
+
+
+def _spelled(value: Any) -> Any:
+    """Return numbers as text: a table has nothing else, and a command line reads 38 as a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def scaled(

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from kb_builder.__main__ import COMMANDS
@@ -73,6 +74,21 @@ def test_query_says_where_a_hybrid_score_comes_from(run):
         (f"1. 1.0000 (dense {dense[0]}, bm25 {words[0]})", "product"),
         (f"2. 0.0000 (dense {dense[1]}, bm25 0.0000)", "policy"),
     ]
+
+
+def test_query_says_what_a_passage_scored_before_it_was_reranked(run, monkeypatch):
+    """A reranker that lifts what the retriever thought little of looks no different from one that agrees with it."""
+
+    class Longest:
+        def score(self, pairs):
+            return np.array([float(len(text)) for _, text in pairs])
+
+    monkeypatch.setattr("kd_rag.retrievers._search.load_reranker", lambda name: Longest())
+    run("ingest", "kb.jsonl", *SET)
+    plain = re.findall(r"(\S+)  \w+  (\w+)", run("query", "coat", *SET, "retriever.name=dense")[1])
+    out = run("query", "coat", *SET, "retriever.name=dense", "retriever.selection.reranker=somewhere")[1]
+    assert re.findall(r"^\d\. \S+ \(dense (\S+)\)  \w+  (\w+)", out, re.MULTILINE) == plain[::-1]
+    assert [passage for _, passage in plain] == ["coat", "post"]
 
 
 def test_stats_needs_no_encoder(run, monkeypatch):

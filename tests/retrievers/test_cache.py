@@ -2,6 +2,7 @@
 
 import pytest
 
+from kd_rag.retrievers import _cache
 from kd_rag.retrievers._cache import CachedRetriever, open_retriever
 from kd_rag.types import InputError, Passage, Query, Retrieved
 from tests.retrievers.doubles import ids, knowledge_of
@@ -95,6 +96,21 @@ def test_replaced_weights_of_a_reranker_are_other_answers(cached, tmp_path):
     other, inner = cached(COAT, component=component)
     other.retrieve([Query("coat")])
     assert inner.asked == [Query("coat")]
+
+
+def test_another_commit_of_a_hub_id_is_other_answers(cached, tmp_path, monkeypatch):
+    """The hub's `main` moves, and its id stays the same."""
+    monkeypatch.setattr(_cache, "HF_HUB_CACHE", str(tmp_path))
+    commit = tmp_path / "models--shop--reranker" / "refs" / "main"
+    commit.parent.mkdir(parents=True)
+    component = {**DENSE, "selection": {"reranker": "shop/reranker"}}
+    asked = []
+    for now in ("a1", "b2", "a1"):
+        commit.write_text(now)
+        retriever, inner = cached(COAT, component=component)
+        retriever.retrieve([Query("coat")])
+        asked.append(len(inner.asked))
+    assert asked == [1, 1, 0]
 
 
 def test_a_damaged_file_is_written_anew(cached, tmp_path, caplog):

@@ -15,7 +15,7 @@ from tests.retrievers.doubles import ids, knowledge_of
 PASSAGES = [
     Passage("a", "product", "", "red coat", {"language": "en", "year": 2024}),
     Passage("b", "product", "", "red coat red coat", {"language": "en"}),
-    Passage("c", "faq", "", "red shoe", {"language": "de"}),
+    Passage("c", "faq", "", "red shoe", {"language": "de", "size": "38"}),
     Passage("d", "faq", "", "blue hat box"),
 ]
 
@@ -35,6 +35,8 @@ knowledge = knowledge_of(*PASSAGES)
         ({"kinds": ["faq"]}, "cd"),
         ({"kinds": ["faq", "product"], "where": {"language": "de"}}, "c"),
         ({"where": {"language": "en", "year": 2024}}, "a"),
+        ({"where": {"size": 38}}, "c"),
+        ({"where": {"size": "38"}}, "c"),
     ],
 )
 def test_filters_apply_before_the_best_are_taken(selection, expected):
@@ -110,5 +112,9 @@ def test_a_reranker_orders_the_candidates_and_gives_their_scores(monkeypatch, na
     coat, hat = retriever.retrieve([Query("red coat red coat"), Query("hat")])
     assert [(r.passage.id, r.score) for r in coat] == [("a", -8.0), ("c", -8.0)]
     assert len(coat) == len(hat) == 2
+    plain = registry.build("retrievers", {"name": name, "k": 3}, lambda: knowledge)
+    scores = {r.passage.id: r.score for r in plain.retrieve([Query("red coat red coat")])[0]}
+    assert [r.before_reranking for r in coat] == [scores["a"], scores["c"]]
+    assert {r.before_reranking for r in plain.retrieve([Query("hat")])[0]} == {None}
     (pairs,) = reranker.asked
     assert [query for query, _ in pairs] == ["red coat red coat"] * 3 + ["hat"] * 3, "all pairs in one call"
