@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,10 +14,11 @@ from kd_rag.training.callbacks import Stopwatch
 from kd_rag.training.module import Distiller
 
 
-def write_scores(folder: Path, split: str, module: Distiller) -> None:
+def write_scores(folder: Path, split: str, module: Distiller, leaks: Mapping[str, Any]) -> None:
     """Write `metrics.json` and `predictions-SPLIT.jsonl`, and print the scores.
 
-    Where the folder holds predictions of valid and another split is scored, the temperature is fitted on these.
+    `leaks` counts what the scored records should not have found; it is empty where nothing was retrieved. Where the
+    folder holds predictions of valid and another split is scored, the temperature is fitted on these.
     """
     write_predictions(folder / f"predictions-{split}.jsonl", module.predictions)
     held_out = folder / "predictions-valid.jsonl"
@@ -24,7 +26,7 @@ def write_scores(folder: Path, split: str, module: Distiller) -> None:
     labels = {task: tree.labels for task, tree in module.trees.items()}
     for task, found in details(module.predictions, labels, valid).items():
         module.scores["tasks"][task] |= found
-    write_json(folder / "metrics.json", {"split": split, **module.scores})
+    write_json(folder / "metrics.json", {"split": split, "leaks": dict(leaks), **module.scores})
     print(_table(split, module.scores))
     for task, scores in module.scores["tasks"].items():
         if "temperature_scaling" in scores:

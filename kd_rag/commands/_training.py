@@ -81,7 +81,6 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     folder.note(
         **facts,
         knowledge_snapshot=preparation.retriever.snapshot,
-        leaks=loaders.evaluation.leaks,
         model=model_identity(config.model["path"], config),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         guards=measured,
@@ -92,7 +91,7 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     best = verified(folder.path / "checkpoints" / "best")
     load_trainable(model, load_weights(best))
     evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
-    write_scores(folder.path, "valid", module)
+    write_scores(folder.path, "valid", module, loaders.evaluation.leaks)
     folder.note(steps=trainer.global_step, best_checkpoint=best.resolve().name)
 
 

@@ -82,7 +82,6 @@ def run(args: argparse.Namespace) -> None:
         RunFolder.make(config, "evaluate").note(
             **facts,
             knowledge_snapshot=preparation.retriever.snapshot,
-            leaks=loaders.evaluation.leaks,
             model=model_identity(source.path, config),
             trainable_parameters=0,
         )
@@ -92,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         module.scores["baselines"] = baseline_scores(config, data, preparation, args.split, module.predictions)
     if args.mode != "label_tree":
         module.scores["modes"] = mode_scores(args.mode, module, loaders.val_dataloader())
-    write_scores(folder, args.split, module)
+    write_scores(folder, args.split, module, loaders.evaluation.leaks)
     write_final_scores(folder, args.split, module.scores)
     write_speed(folder, watch, len(module.predictions), config.evaluation.batch_size)
 

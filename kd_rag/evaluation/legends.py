@@ -19,6 +19,18 @@ KEPT_LEGEND = """\
 Of each distilled run whose teacher is among the runs: agreement is the share of equal answers, right or wrong; lost are
 the records that the teacher alone has right, gained those that the student alone has right."""
 
+LEAKS_LEGEND = """\
+Records are those that asked for passages. The guard kept from some the passages that they are, are copied in or were
+made into. It lets near-copies pass (records of which a passage has nearly the vector, by kind of passage), and passages
+that hold the record's gold label word by word (passages, by kind): a score that rests on these is too high."""
+
+SET_RIGHT_LEGEND = """\
+The first run beside each other one, on the tasks of which one of the two alone was shown passages: set right are
+records that this one alone has right, set wrong those that the one without has right. What else differs between the two
+counts as well; `evaluate --out DIR tasks.NAME.retrieval.eval=false` takes nothing away but the passages."""
+
+NO_PASSAGES = "There is nothing to tell: it takes a run that was shown passages, or a second one that was not."
+
 ABLATION_LEGEND = """\
 100 × weighted F1 as mean ± standard deviation over the seeds that finished; average is the mean of the tasks' scores.
 Published figures are other people's, on their own test set."""

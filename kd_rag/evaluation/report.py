@@ -14,8 +14,9 @@ from kd_rag.evaluation.curves import by_epoch
 from kd_rag.evaluation.distillation import kept_table
 from kd_rag.evaluation.findings import Findings, find
 from kd_rag.evaluation.html.page import report_page
-from kd_rag.evaluation.legends import COMPARISON_LEGEND, EPOCHS_LEGEND, KEPT_LEGEND, SCORES_LEGEND
+from kd_rag.evaluation.legends import COMPARISON_LEGEND, EPOCHS_LEGEND, KEPT_LEGEND, NO_PASSAGES, SCORES_LEGEND
 from kd_rag.evaluation.markdown import cell, table
+from kd_rag.evaluation.passages import passage_tables
 from kd_rag.evaluation.runs import read_run
 from kd_rag.evaluation.tables import Rows
 from kd_rag.types import InputError
@@ -51,6 +52,7 @@ def _markdown(found: Findings, scores: Rows) -> str:
         "By epoch": [table(by_epoch(curves, [], "run")), EPOCHS_LEGEND],
         "Compared with the first run": _comparisons(found),
         "Kept of the teacher": [table(kept_table(found.runs, found.taught)), KEPT_LEGEND],
+        "Passages": _passages(found),
         "Weakest labels": [table(tables.weakest_labels(found.runs))],
         "Configuration differences": [table(tables.configuration_differences(found.runs))],
         "Most confident errors": [table(tables.confident_errors(found.runs))],
@@ -66,6 +68,11 @@ def _comparisons(found: Findings) -> list[str]:
         *([legend] if found.compared else []),
         *map(cell, tables.left_out(found.compared)),
     ]
+
+
+def _passages(found: Findings) -> list[str]:
+    shown = passage_tables(found.runs).values()
+    return [block for rows, legend in shown for block in (table(rows), legend)] or [NO_PASSAGES]
 
 
 def _records_warning(found: Findings) -> list[str]:

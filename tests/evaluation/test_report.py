@@ -62,6 +62,7 @@ def test_page_holds_the_tables_in_the_order_given(teacher, student, tmp_path):
         "## By epoch",
         "## Compared with the first run",
         "## Kept of the teacher",
+        "## Passages",
         "## Weakest labels",
         "## Configuration differences",
         "## Most confident errors",

@@ -1,4 +1,4 @@
-"""The sections of plain facts: what a student kept of its teacher, what runs cost, how they were configured.
+"""The sections of plain facts: what a student kept of its teacher, what passages did, what runs cost, their settings.
 
 In: `Findings`. Out: the content of each section.
 """
@@ -16,8 +16,9 @@ from kd_rag.evaluation.html.frame import series_class
 from kd_rag.evaluation.html.markup import Markup, Node, tag
 from kd_rag.evaluation.html.scores import spoken
 from kd_rag.evaluation.html.strips import bar
-from kd_rag.evaluation.html.tables import cell, table
-from kd_rag.evaluation.legends import KEPT_LEGEND
+from kd_rag.evaluation.html.tables import cell, plain_table, table
+from kd_rag.evaluation.legends import KEPT_LEGEND, NO_PASSAGES
+from kd_rag.evaluation.passages import passage_tables
 from kd_rag.evaluation.runs import Run
 from kd_rag.evaluation.tables import ABSENT, configuration_differences
 
@@ -60,6 +61,14 @@ def _kept_row(student: str, teacher: str, task: str, k: Kept) -> list[Markup]:
         cell(stack, class_="track"),
         *(cell(tag("span", class_=f"key {kind}", aria_hidden="true"), n, number=True) for kind, n in counts.items()),
     ]
+
+
+def passage_section(found: Findings) -> list[Markup]:
+    """Return what passages gave away, and which records they set right and wrong."""
+    blocks = []
+    for caption, (rows, legend) in passage_tables(found.runs).items():
+        blocks += [plain_table(caption, rows), tag("p", legend, class_="legend-text")]
+    return blocks or [tag("p", NO_PASSAGES, class_="none")]
 
 
 def cost_section(found: Findings) -> list[Markup]:

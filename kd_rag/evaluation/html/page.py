@@ -10,7 +10,7 @@ from itertools import islice
 from kd_rag.evaluation.findings import Findings
 from kd_rag.evaluation.html.cards import CARDS, gallery_section, make_cards
 from kd_rag.evaluation.html.document import document
-from kd_rag.evaluation.html.facts import configuration_section, cost_section, kept_section
+from kd_rag.evaluation.html.facts import configuration_section, cost_section, kept_section, passage_section
 from kd_rag.evaluation.html.gallery import choose, key_of
 from kd_rag.evaluation.html.labels import label_section, run_section
 from kd_rag.evaluation.html.markup import Node, tag
@@ -38,6 +38,7 @@ def report_page(found: Findings) -> str:
         "Run by run": run_section(found, measured),
         "Answering only when sure": coverage_section(found, measured),
         "Kept of the teacher": kept_section(found, link),
+        "Passages": passage_section(found),
         "Speed and memory": cost_section(found),
         "Configuration": configuration_section(found),
         "Errors": gallery_section(found, list(cases.values()), cards),

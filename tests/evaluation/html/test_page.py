@@ -28,6 +28,7 @@ def test_sections_stand_in_order_and_are_linked(page):
         "Run by run",
         "Answering only when sure",
         "Kept of the teacher",
+        "Passages",
         "Speed and memory",
         "Configuration",
         "Errors",
