@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from kd_rag.config import Config
 from kd_rag.losses.divergences import forward_kl
 from kd_rag.losses.heads import answer_rows, with_answers
 from kd_rag.losses.objective import Objective
@@ -40,6 +41,6 @@ def test_no_checkpoint_can_carry_the_teacher(teacher, load):
     student = load("student")
     vocabulary = student.processor.vocabulary
     rows = {"token_kd": TokenKD(forward_kl, 2.0, vocabulary)}
-    module = Distiller(student, {}, None, Objective(rows, {}, {"token_kd": (1.0, 1.0)}, vocabulary, teacher))
+    module = Distiller(student, {}, Config(), Objective(rows, {}, {"token_kd": (1.0, 1.0)}, vocabulary, teacher))
     assert {id(p) for p in module.parameters()} == {id(p) for p in student.parameters()}
     assert not any(p.requires_grad for p in teacher.model.parameters())
