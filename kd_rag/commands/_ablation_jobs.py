@@ -25,6 +25,7 @@ from kd_rag import config as configuration
 from kd_rag.commands._ablation_memory import Places
 from kd_rag.commands._ablation_plan import Job
 from kd_rag.commands._run_folder import MAY_CHANGE
+from kd_rag.evaluation.curves import evaluations
 from kd_rag.types import InputError
 
 INTERRUPTED = 130
@@ -86,11 +87,16 @@ def make_run(job: Job, out: Path, split: str, places: Places, stop: Callable[[],
             if not resume:
                 shutil.rmtree(folder, ignore_errors=True)
             words = [job.command, "--config", str(out / "configs" / f"{job.name}.yaml")]
-            error = _kd_rag([*words, f"run.resume={str(resume).lower()}"], log, lock, places, stop)
+            begun = len(evaluations(folder))
+
+            def grown() -> bool:
+                return len(evaluations(folder)) > begun  # it has trained and scored
+
+            error = _kd_rag([*words, f"run.resume={str(resume).lower()}"], log, lock, places, grown, stop)
             if error:
                 return error
         if _read(folder / "metrics.json").get("split") != split:
-            return _kd_rag(["evaluate", "--run", str(folder), "--split", split], log, lock, places)
+            return _kd_rag(["evaluate", "--run", str(folder), "--split", split], log, lock, places, lambda: False)
     return None
 
 
@@ -116,9 +122,17 @@ def _lock(path: Path) -> Iterator[int]:
 
 
 def _kd_rag(
-    words: Sequence[str], log: Path, lock: int, places: Places, stop: Callable[[], bool] | None = None
+    words: Sequence[str],
+    log: Path,
+    lock: int,
+    places: Places,
+    grown: Callable[[], bool],
+    stop: Callable[[], bool] | None = None,
 ) -> str | None:
-    """Run a command with its output in `log`; return None, or the last line of what it printed where it failed."""
+    """Run a command with its output in `log`; return None, or the last line of what it printed where it failed.
+
+    `grown` says whether its process has grown as large as it will, as far as one sees while it goes on.
+    """
     shared = places.at_once > 1
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // places.at_once))} if shared else {}
     with log.open("ab") as file:
@@ -134,7 +148,7 @@ def _kd_rag(
                 pass_fds=[lock],
             )
 
-        with places.started(start) as process:
+        with places.started(start, grown) as process:
             code = _ended(process, stop)
     if code == 0:
         return None

@@ -13,7 +13,6 @@ from typing import Any
 from kd_rag.commands._prediction import Predictor
 from kd_rag.commands._source import Source
 from kd_rag.data.collator import Collator
-from kd_rag.training.answers import predict
 from kd_rag.types import Record
 from kd_rag.web.answer import Answer
 
@@ -27,9 +26,7 @@ class Answerer:
     @classmethod
     def of(cls, source: Source) -> Answerer:
         """Open the model, ready to answer."""
-        predictor = Predictor.of(source)
-        predictor.module.eval()
-        return cls(predictor)
+        return cls(Predictor.of(source))
 
     def __call__(self, record: Record, *, ocr: bool, passages: bool) -> Answer:
         """Return what the model says of `record`; a part that its run never shows stays out of the prompt."""
@@ -40,8 +37,7 @@ class Answerer:
         collator = Collator(own.collator.processor, own.config.prompt, parts)
         batch = collator.prompts([example])
         prepared = time.perf_counter()
-        told = own.module.trees, own.module.adjust, own.config.reasoning.max_tokens
-        (prediction,) = predict(own.module.model, batch, *told)
+        (prediction,) = own.answers(batch)
         return Answer(
             probabilities=prediction.probabilities,
             lines=example.lines,

@@ -11,9 +11,9 @@ from kd_rag.commands._source import RECIPE
 from kd_rag.evaluation.runs import Run
 
 
-def model_card(run: Run, name: str, difference: float) -> str:
-    """Return the card; `difference` is that of the logits before and after the export."""
-    return "\n".join([*_head(run, name), *_scores(run), *_making(run), *_use(name, difference)]) + "\n"
+def model_card(run: Run, name: str, moved: str) -> str:
+    """Return the card; `moved` says by how much the export moved the logits."""
+    return "\n".join([*_head(run, name), *_scores(run), *_making(run), *_use(name, moved)]) + "\n"
 
 
 def _head(run: Run, name: str) -> Iterator[str]:
@@ -54,8 +54,8 @@ def _making(run: Run) -> Iterator[str]:
     yield f"- the whole configuration: `{RECIPE}`"
 
 
-def _use(name: str, difference: float) -> Iterator[str]:
+def _use(name: str, moved: str) -> Iterator[str]:
     yield from ("", "## Use", "")
     yield f"`python -m kd_rag predict --model {name} records.jsonl --out labels.jsonl` makes the prompts by `{RECIPE}`;"
-    yield f"`vllm serve {name}` serves the same weights, template and pixel limits. Adapters were merged in float32; no"
-    yield f"logit moved by more than {difference:.1e}."
+    yield f"`vllm serve {name}` serves the same weights, template and pixel limits. By the export the run's logits"
+    yield f"moved {moved}."

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import DataLoader
-
 from kd_rag.commands._models import model_identity, open_model
 from kd_rag.commands._parts import adjustment, build_preparation, label_trees
 from kd_rag.commands._source import Source
@@ -19,8 +17,7 @@ from kd_rag.data.collator import Collator
 from kd_rag.data.prepare import Preparation
 from kd_rag.data.tasks import resolve_tasks
 from kd_rag.evaluation.predictions import Prediction, as_line, read_predictions
-from kd_rag.training.module import Distiller
-from kd_rag.training.trainer import evaluating
+from kd_rag.training.serving import Answers
 from kd_rag.types import InputError, Record
 
 _SECTIONS = ("tasks", "model", "prompt", "reasoning", "student", "ocr", "knowledge", "retriever", "query", "evaluation")
@@ -35,7 +32,7 @@ class Predictor:
     config: Config
     preparation: Preparation
     collator: Collator
-    module: Distiller
+    answers: Answers
     source: dict[str, Any]
 
     @classmethod
@@ -50,7 +47,7 @@ class Predictor:
         preparation = build_preparation(config, tasks)
         model = open_model(source.path, config)
         adjust = adjustment(config, source.train_label_counts or {})
-        module = Distiller(model, label_trees(model.processor, tasks), config, adjust=adjust)
+        answers = Answers(model, label_trees(model.processor, tasks), adjust, config)
         collator = Collator(model.processor, config.prompt, config.student.prompt)
         named = {
             "model": model_identity(source.path, config),
@@ -59,7 +56,7 @@ class Predictor:
             "trainer.precision": config.trainer.precision,
             **{f"{name}.{key}": value for name in _SECTIONS for key, value in asdict(config)[name].items()},
         }
-        return cls(config, preparation, collator, module, named)
+        return cls(config, preparation, collator, answers, named)
 
     def predict(self, records: list[Record]) -> list[Prediction]:
         """Return the predictions of one window of records in their order."""
@@ -67,10 +64,7 @@ class Predictor:
         batches = self.collator.prompts_by_length(
             [examples[i, 0] for i in range(len(records))], self.config.evaluation.batch_size
         )
-        loader: DataLoader[Any] = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
-        self.module.predictions = []
-        evaluating(self.config.trainer, bar=False).predict(self.module, loader, return_predictions=False)
-        by_id = {prediction.id: prediction for prediction in self.module.predictions}
+        by_id = {prediction.id: prediction for batch in batches for prediction in self.answers(batch)}
         return [by_id[record.id] for record in records]
 
     @property

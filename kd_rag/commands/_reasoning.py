@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kd_rag.commands._models import device_of
 from kd_rag.commands._prediction import Predictor
 from kd_rag.commands._source import Source
 from kd_rag.commands._windows import Unmade
@@ -37,9 +36,7 @@ class Reasoner:
     def of(cls, source: Source, path: Path) -> Reasoner:
         """Open the model; label sets that are not configured are those of the records in `path`."""
         _settle_labels(source.config, path)
-        predictor = Predictor.of(source)
-        predictor.module.model.eval().to(device_of(source.config))
-        return cls(predictor)
+        return cls(Predictor.of(source))
 
     @property
     def source(self) -> Mapping[str, Any]:
@@ -62,8 +59,9 @@ class Reasoner:
         asking = [replace(examples[i, 0], asked="reasons") for i in range(len(records))]
         found: dict[str, str | Unmade] = {}
         for batch in own.collator.prompts_by_length(asking, self.batch_size):
-            inputs = batch.inputs.to(device_of(config))
-            said = free_texts(own.module.model, inputs, config.reasoning.max_tokens)
+            inputs = batch.inputs.to(own.answers.device)
+            with own.answers.precision():
+                said = free_texts(own.answers.model, inputs, config.reasoning.max_tokens)
             found |= {e.record.id: _line(e.record, text) for e, text in zip(batch.examples, said, strict=True)}
         return [found[record.id] for record in records]
 

@@ -3,6 +3,9 @@
 In: a plan with `ablation.search`. Out: the trials, kept in `OUT/search.json` from the moment that their values are
 drawn, and their run folders, as those of variants. After a kill the next call goes on: an ended trial is not made
 again, and one that was under way goes on with its values. A failed one is tried again, with its values.
+
+Of N at a time, trial n begins once all up to trial n - N have ended and learns from these alone: what the others have
+reached by then is a matter of time, and would give another table each time.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
-from threading import Lock
+from threading import Condition
 from typing import Any
 
 from kd_rag.commands._ablation_jobs import check_unchanged, make_run
@@ -33,7 +36,7 @@ class Search:
     def __init__(self, plan: Plan, out: Path, places: Places) -> None:
         self._plan, self._out, self._places = plan, out, places
         self._search = plan.section.search
-        self._lock = Lock()
+        self._changed = Condition()
         self._begun = 0
         self._stopped = False
         self.trials = self._read()
@@ -82,38 +85,55 @@ class Search:
         return max(done, key=lambda number: (self.trials[number].score, -number), default=None)
 
     def _next(self) -> None:
-        with self._lock:
-            if self._stopped:  # to draw a trial now, without the score of the one that was stopped, would be too early
-                return
-            number = self._begun
-            self._begun += 1
-            if number == len(self.trials):
-                self.trials.append(Trial(next_values(self._search, self.trials)))
-                self._write()
-            values = self.trials[number].values
         try:
-            jobs = self._plan.trial(number, values)
-            check_unchanged(jobs, self._out)
-            ended, reason = self._make(number, jobs)
+            number = self._begin()
+            if number is None:
+                return
+            ended, reason = self._make(number)
+            with self._changed:
+                self.trials[number] = ended
+                self._reasons[number] = reason
+                self._write()
+                self._changed.notify_all()
         except BaseException:
             self._stopped = True
+            with self._changed:
+                self._changed.notify_all()
             raise
-        with self._lock:
-            self.trials[number] = ended
-            self._reasons[number] = reason
-            self._write()
-        print(f"{_name(number, values)}: {reason or f'{ended.score:.2f} on valid'}", flush=True)
+        print(f"{_name(number, ended.values)}: {reason or f'{ended.score:.2f} on valid'}", flush=True)
 
-    def _make(self, number: int, jobs: Sequence[Job]) -> tuple[Trial, str | None]:
+    def _begin(self) -> int | None:
+        """Wait until the next trial may begin, and return its number, None where the search was stopped."""
+        with self._changed:
+            number = self._begun
+            self._begun += 1
+            drawn = number < len(self.trials)
+            known = self.trials[number].known if drawn else max(0, number - self._places.at_once + 1)
+            before = set(range(known))
+            self._changed.wait_for(
+                lambda: self._stopped or (before <= self._reasons.keys() and number <= len(self.trials))
+            )
+            if self._stopped:  # to draw a trial now, without the score of the one that was stopped, would be too early
+                return None
+            if not drawn:
+                self.trials.append(Trial(next_values(self._search, number, self.trials[:known]), known=known))
+                self._write()
+                self._changed.notify_all()
+            return number
+
+    def _make(self, number: int) -> tuple[Trial, str | None]:
         """Make the runs of a trial; return how it ended, and why it has no runs where it has none."""
+        try:
+            jobs = self._plan.trial(number, self.trials[number].values)
+        except InputError as fault:  # each value is right, as the plan has checked; together these are not
+            return replace(self.trials[number], state="failed"), str(fault)
+        check_unchanged(jobs, self._out)
         trial, first = self.trials[number], self._folder(jobs[0])
         if trial.state == "pruned":
             return trial, _pruned(trial.scores)
 
         def worthless() -> int | None:
-            with self._lock:
-                others = [replace(t, state="open") if i == number else t for i, t in enumerate(self.trials)]
-            return pruned_after(self._search, others, self._scores(first))
+            return pruned_after(self._search, self.trials[: trial.known], self._scores(first))
 
         for job in jobs:
             watched = job is jobs[0] and trial.state == "open" and self._search.prune != "none"

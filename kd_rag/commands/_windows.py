@@ -7,7 +7,6 @@ depends on where a run was stopped.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from kd_rag.data.formats import read_entries
+from kd_rag.data._formats_json import read_lines, split_items
 from kd_rag.data.records import examine
+from kd_rag.durable import file_digest
 from kd_rag.evaluation.journal import Journal
 from kd_rag.types import InputError, Record
 
@@ -62,15 +62,13 @@ def write_lines(job: Job, path: Path, out: Path, rejects: Path, *, strict: bool)
     Records without a line go to `rejects` with the reasons. Raises InputError when `out` is of another source, and with
     `strict` at the first record without a line.
     """
-    entries = sum(1 for _ in read_entries(path))
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    journal = Journal.open(out, {"input": digest, **job.source}, job.ids)
+    entries = sum(1 for _ in split_items(read_lines(path)))
     written = 0
-    # The id of a rejected record may hold half a surrogate pair, which UTF-8 has no bytes for; JSON has an escape.
-    rejected = rejects.open("w", encoding="utf-8", errors="backslashreplace")
-    with rejected, tqdm(total=entries, unit="record", desc=job.name) as bar:
-        good = _Good(path, job, rejected, strict)
+    with (
+        Journal.open(out, {"input": file_digest(path), **job.source}, job.ids) as journal,
+        _Good(path, job, rejects, strict) as good,
+        tqdm(total=entries, unit="record", desc=job.name) as bar,
+    ):
         while window := list(islice(good, WINDOW_BATCHES * job.batch_size)):
             if all(record.id in journal.finished for record in window):
                 written += len(window)
@@ -78,8 +76,6 @@ def write_lines(job: Job, path: Path, out: Path, rejects: Path, *, strict: bool)
                 written += _write_window(job, window, journal, good)
             bar.update(written + good.rejected - bar.n)
         bar.update(entries - bar.n)
-    if not good.rejected:
-        rejects.unlink()
     return written, good.rejected
 
 
@@ -95,12 +91,25 @@ def _write_window(job: Job, window: list[Record], journal: Journal, good: _Good)
 
 
 class _Good(Iterator[Record]):
-    """The records of `path` that there can be a line about; the others are written to `rejects` on the way."""
+    """The records of `path` that there can be a line about; the others are written to `rejects` on the way.
 
-    def __init__(self, path: Path, job: Job, rejects: Any, strict: bool) -> None:
+    As a context it opens that file, and deletes it at the end if there were none.
+    """
+
+    def __init__(self, path: Path, job: Job, rejects: Path, strict: bool) -> None:
         self._path, self._found = path, examine(path, decode=True)
         self._job, self._rejects, self._strict = job, rejects, strict
         self.rejected = 0
+
+    def __enter__(self) -> _Good:
+        # The id of a rejected record may hold half a surrogate pair, which UTF-8 has no bytes for; JSON has an escape.
+        self._file = self._rejects.open("w", encoding="utf-8", errors="backslashreplace")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if not self.rejected:
+            self._rejects.unlink()
 
     def __next__(self) -> Record:
         for found in self._found:
@@ -118,4 +127,4 @@ class _Good(Iterator[Record]):
             raise InputError(f"{self._path}, {place or f'record {identity!r}'}: {reasons[0]}")
         self.rejected += 1
         line = {"id": identity, "place": place, "reasons": reasons}
-        self._rejects.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")

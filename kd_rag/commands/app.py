@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise InputError("app: needs gradio; install the extra: pip install 'kd-rag[app]'")
     import os
+    import signal
     import tempfile
     from pathlib import Path
 
@@ -35,15 +36,19 @@ def run(args: argparse.Namespace) -> None:
     from kd_rag.commands._source import open_source
 
     source = open_source(args)
-    models = {Path(source.path).name: Answerer.of(source)}
+    sources = {Path(source.path).name: source}
     if args.compare:
         other = open_source(argparse.Namespace(run=args.compare, model=None, config=[], overrides=[]))
         missing = sorted(source.config.tasks.keys() - other.config.tasks.keys())
         if missing:
             raise InputError(f"--compare {args.compare}: does not know task {missing[0]!r} of {source.path}")
-        models[f"{Path(other.path).name} (compared)"] = Answerer.of(other)
-    with tempfile.TemporaryDirectory(prefix="kd_rag-app-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads  # the only folder that the page reads files from, gone at the end
+        sources[f"{Path(other.path).name} (compared)"] = other
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as on Ctrl-C, which removes the folder
+    with tempfile.TemporaryDirectory(prefix="kd_rag-app-") as folder:  # what customers sent is gone at the end
+        for each in sources.values():
+            each.config.cache_dir = f"{folder}/cache"  # text that was read from pictures, and queries
+        models = {name: Answerer.of(each) for name, each in sources.items()}
+        os.environ["GRADIO_TEMP_DIR"] = f"{folder}/uploads"  # the only folder that the page reads files from
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         from kd_rag.web.app import page, serve
 

@@ -2,7 +2,8 @@
 
 OUTPUT has one line a record in input order, like a run's predictions-SPLIT.jsonl; the same command again continues
 where a killed one stopped. With --format mdsirc OUTPUT is the challenge's CSV, made of OUTPUT.jsonl at the end. Records
-that cannot be read go to OUTPUT.rejected.jsonl with the reason, and the exit code is 3. Examples:
+that cannot be read have no line or row; they go to OUTPUT.rejected.jsonl with the reason, and the exit code is 3.
+Examples:
   python -m kd_rag predict --run runs/demo/student new.jsonl --out new-labels.jsonl
   python -m kd_rag predict --model exported/student test.json --out answer.csv --format mdsirc
 """
@@ -44,5 +45,6 @@ def run(args: argparse.Namespace) -> int:
         write_submission(args.out, rows, {p.id: p.predicted for p in read_predictions(lines)})
     print(f"{args.out}: {written} records")
     if rejected:
-        print(f"rejected: {rejected} records, see {rejects}", file=sys.stderr)
+        absent = f"; they have no row in {args.out}" if args.format == "mdsirc" else ""
+        print(f"rejected: {rejected} records, see {rejects}{absent}", file=sys.stderr)
     return 3 if rejected else 0

@@ -1,4 +1,4 @@
-"""Strict JSON, item by item: the text of a JSON Lines file or of one JSON array -> numbered items with their faults.
+"""Strict JSON, item by item: a JSON Lines file, line by line, or one JSON array -> numbered items with their faults.
 
 Python's `json` lets pass what breaks later: NaN and numbers that overflow, and a key that stands twice (the last one
 wins in silence). Here they are faults, and reading goes on behind them, so that one pass finds all of them.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from kd_rag.types import InputError
@@ -28,34 +29,41 @@ class Item:
     faults: tuple[str, ...] = ()
 
 
-def read_text(path: Path) -> str:
-    """Return a file's text; a byte order mark is dropped.
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield a file's lines one by one, ends included; a byte order mark is dropped.
 
-    Raises InputError when the file cannot be read or is not UTF-8.
+    Raises InputError when the file cannot be read, or at the first line that is not UTF-8.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}: line {line}: is not UTF-8; save the file in that encoding") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: line {number}: is not UTF-8; save the file in that encoding") from None
 
 
-def split_items(text: str) -> Iterator[Item]:
-    """Yield the items of an array if the text begins with `[`, else one item for each line that is not blank."""
-    return _array_items(text) if text.lstrip().startswith("[") else _line_items(text)
+def split_items(lines: Iterable[str]) -> Iterator[Item]:
+    """Yield the items of an array if the text begins with `[`, else one item for each line that is not blank.
+
+    Only an array is put together in memory.
+    """
+    rest, head = iter(lines), list[str]()
+    for line in rest:
+        head.append(line)
+        if line.strip():
+            break
+    text = chain(head, rest)
+    return _array_items("".join(text)) if head and head[-1].lstrip().startswith("[") else _line_items(text)
 
 
-def _line_items(text: str) -> Iterator[Item]:
-    # str.splitlines would also cut at U+2028 and U+0085, which JSON allows inside a string.
-    for number, line in enumerate(text.split("\n"), start=1):
+def _line_items(lines: Iterable[str]) -> Iterator[Item]:
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             faults: list[str] = []
             try:
-                value = _decoder(faults).decode(line)
+                value = _decoder(faults).decode(line.removesuffix("\n"))  # faults name columns of one line
             except (ValueError, RecursionError) as error:
                 value, faults = None, [f"is not JSON ({_reason(error)}); write one object a line, or one array"]
             yield Item(number, f"line {number}", value, tuple(faults))

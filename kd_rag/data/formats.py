@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from kd_rag.data._formats_fields import Draft, Fields, closest, nearest, read_fields, read_reasons, shown
-from kd_rag.data._formats_json import Item, read_text, split_items
+from kd_rag.data._formats_json import Item, read_lines, split_items
 from kd_rag.data._formats_mdsirc import read_mdsirc
 from kd_rag.data._formats_ocr import read_ocr
 from kd_rag.data._formats_sharegpt import read_sharegpt
@@ -39,7 +39,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
     Raises InputError when the file cannot be read or is not UTF-8 text.
     """
-    for item in split_items(read_text(path)):
+    for item in split_items(read_lines(path)):
         draft, faults = _read_item(item)
         yield Entry(item.number, item.place, draft, (*item.faults, *faults))
 

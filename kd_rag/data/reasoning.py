@@ -13,14 +13,14 @@ from pathlib import Path
 
 from kd_rag.config import Config, ReasoningConfig, Stages
 from kd_rag.data._formats_fields import Fields, read_fields, shown
-from kd_rag.data._formats_json import read_text, split_items
+from kd_rag.data._formats_json import read_lines, split_items
 from kd_rag.types import Asked, InputError, Record, Stage
 
 
 def read_reasons_file(path: Path) -> dict[str, str]:
     """Return the reasons in a file of `{id, reasons}` by id; raises InputError naming the first bad line."""
     found: dict[str, str] = {}
-    for item in split_items(read_text(path)):
+    for item in split_items(read_lines(path)):
         faults = list(item.faults)
         if isinstance(item.value, dict):
             identity, reasons = read_fields(item.value, _id_and_reasons, faults)

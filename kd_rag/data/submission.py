@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kd_rag.data._formats_json import read_text, split_items
+from kd_rag.data._formats_json import read_lines, split_items
 from kd_rag.durable import write_whole
 from kd_rag.types import InputError
 
@@ -24,7 +24,7 @@ COLUMN = "predict"
 def challenge_rows(path: Path) -> list[dict[str, Any]]:
     """Return the objects of a file; raises InputError naming the first that is of another format."""
     rows = []
-    for item in split_items(read_text(path)):
+    for item in split_items(read_lines(path)):
         if isinstance(item.value, dict):
             if "instruction" not in item.value or COLUMN in item.value:
                 raise InputError(

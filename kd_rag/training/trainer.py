@@ -53,7 +53,7 @@ def training(config: TrainerConfig, folder: Path, sampler: StepSampler) -> L.Tra
         enable_checkpointing=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        precision=_precision(config),
+        precision=checked_precision(config),
         accelerator=config.accelerator,
         devices=config.devices,
     )
@@ -71,21 +71,21 @@ def evaluation_steps(interval_epochs: float, sampler: StepSampler) -> list[int]:
     return [*(step for step in between if step < sampler.total_steps), sampler.total_steps]
 
 
-def evaluating(config: TrainerConfig, *callbacks: L.Callback, bar: bool = True) -> L.Trainer:
-    """Return a trainer that only scores and writes nothing, with a progress bar of its own or without."""
+def evaluating(config: TrainerConfig, *callbacks: L.Callback) -> L.Trainer:
+    """Return a trainer that only scores and writes nothing."""
     return L.Trainer(
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        callbacks=[TQDMProgressBar(), *callbacks] if bar else list(callbacks),
-        enable_progress_bar=bar,
-        precision=_precision(config),
+        callbacks=[TQDMProgressBar(), *callbacks],
+        precision=checked_precision(config),
         accelerator=config.accelerator,
         devices=1,
     )
 
 
-def _precision(config: TrainerConfig) -> Any:
+def checked_precision(config: TrainerConfig) -> Any:
+    """Return `trainer.precision`; raises InputError for one in which small steps would not change a weight."""
     if config.precision not in PRECISIONS:
         raise InputError(f"trainer.precision: expected {' or '.join(PRECISIONS)}, found {config.precision!r}")
     return config.precision

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio_client.utils import is_http_url_like
 
 from kd_rag.types import InputError, Record, Role
 from kd_rag.web import _html
@@ -19,13 +20,15 @@ from kd_rag.web.answer import Answer, Answering
 from kd_rag.web.dialogue import record_of
 
 MAX_UPLOAD = "20mb"
+KEPT_SECONDS = 3600
+"""For how long a picture that was sent is kept."""
 EXAMPLE = "user: Where is my parcel? It should have come on Monday.\nagent: I will look it up for you."
 SPEAKERS: dict[str, Role] = {"user": "user", "customer": "user", "用户": "user", "agent": "agent", "客服": "agent"}
 
 
 def page(models: Mapping[str, Answering], tasks: Sequence[str]) -> Any:
     """Return the page for `models`, the first of which sets the order of labels; `tasks` may be chosen from."""
-    with gr.Blocks(title="kd_rag", analytics_enabled=False) as blocks:
+    with gr.Blocks(title="kd_rag", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as blocks:
         gr.Markdown(f"# {' and '.join(models)}")
         with gr.Row():
             with gr.Column(scale=2):
@@ -44,8 +47,23 @@ def page(models: Mapping[str, Answering], tasks: Sequence[str]) -> Any:
             with gr.Column(scale=3):
                 outputs = [gr.HTML(elem_id=name) for name in ("time", "probabilities", "changes", "read", "passages")]
                 prompt = gr.Textbox(label="Prompt", lines=12, max_lines=30, interactive=False, elem_id="prompt")
-        button.click(_answer(models), [task, text, sent, ocr, retrieval], [*outputs, prompt], api_name="answer")
+        inputs = [task, text, sent, ocr, retrieval]
+        for block in inputs:
+            _refuse_addresses(block)
+        button.click(_answer(models), inputs, [*outputs, prompt], api_name="answer")
     return blocks
+
+
+def _refuse_addresses(block: Any) -> None:
+    """Take uploads alone: Gradio would download whatever an address in a file's place names, of any size."""
+    move = block.async_move_resource_to_block_cache
+
+    async def uploaded(path: str | None) -> Any:
+        if is_http_url_like(path or ""):
+            raise gr.Error("an address is not downloaded; upload the file", print_exception=False)
+        return await move(path)
+
+    block.async_move_resource_to_block_cache = uploaded
 
 
 def serve(blocks: Any, host: str, port: int | None, wait: bool) -> str:

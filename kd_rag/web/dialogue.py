@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_rag.pictures import check_picture
+from kd_rag.pictures import load_picture
 from kd_rag.types import IMAGE_MARKER, InputError, Record, Role, Turn
 
 MAX_CHARACTERS = 20_000
@@ -33,7 +33,7 @@ def record_of(text: str, picture: Path | None, task: str, names: dict[str, Role]
         raise InputError(f"dialogue: has {markers} {IMAGE_MARKER} markers for {len(images)} pictures; remove some")
     for image in images:
         try:
-            check_picture(image)
+            load_picture(image)  # as a whole: a damaged body would be met later, by what knows its full path alone
         except InputError as error:
             raise InputError(str(error).replace(str(image), image.name)) from None
     return Record("dialogue", task, tuple(turns), images, None)

@@ -6,37 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from kd_rag import config as configuration
 from kd_rag.commands._models import build_model, model_identity, open_model, open_processor, picture_store
 from kd_rag.commands._objective import build_teacher
 from kd_rag.losses.sides import Needs
 from kd_rag.models._lora import trainable_state
 from kd_rag.tensor_store import Row
-from kd_rag.training.checkpoints import FolderCheckpoints, link
 from kd_rag.types import InputError
+from tests.commands.runs import make_run, settings
 from tests.conftest import make_example
 
 LORA = ["lora.r=4", "lora.alpha=8", "lora.dropout=0.0"]
 EXAMPLES = [make_example(), make_example(texts=("a <image> and more",), pictures=1)]
-
-
-def settings(path, *overrides):
-    return configuration.load(
-        [], [f"model.path={path}", "model.max_pixels=9408", "trainer.accelerator=cpu", *overrides]
-    )
-
-
-def make_run(folder, path, *overrides, seed=0):
-    """Write a run on the model `path` whose trained weights are noise; return its folder as a path names it."""
-    config = settings(path, *overrides)
-    (folder / "checkpoints").mkdir(parents=True)
-    configuration.save(config, folder / "config.yaml")
-    torch.manual_seed(seed)
-    model = build_model(config)
-    state = {name: t + 0.05 * torch.randn_like(t) for name, t in trainable_state(model).items()}
-    FolderCheckpoints().save_checkpoint({"state_dict": state}, folder / "checkpoints" / "step-00000001")
-    link(folder / "checkpoints" / "step-00000001", "best")
-    return str(folder)
 
 
 @torch.no_grad()

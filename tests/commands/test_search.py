@@ -1,6 +1,7 @@
 """A search that is killed must end with the same trials; what ended is not made again, nor scored otherwise."""
 
 import json
+from threading import Event
 
 import pytest
 
@@ -33,11 +34,21 @@ class Killed(BaseException):
 class Runs:
     """In place of processes: runs of three evaluations, whose score is the better the larger the rank."""
 
-    def __init__(self, out, kill_at=None, broken=None):
+    def __init__(self, out, kill_at=None, broken=None, slow=None):
         self.out, self.kill_at, self.broken, self.made = out, kill_at, broken, []
+        self.slow, self.ended = slow, [Event() for _ in range(10)]
 
     def __call__(self, job, out, split, places, stop=None):
         self.made.append(job.name)
+        number = int(job.name.split("-")[1])
+        if number % 2 == self.slow:  # it ends behind the trial beside it
+            self.ended[number ^ 1].wait()
+        try:
+            return self.make(job, out, stop)
+        finally:
+            self.ended[number].set()
+
+    def make(self, job, out, stop):
         if job.name == self.broken:
             return "fit exited with 1: boom"
         folder = out / "runs" / job.name
@@ -61,12 +72,15 @@ def search(tmp_path, monkeypatch):
     (tmp_path / "s.yaml").write_text(SECTION)
     monkeypatch.setattr(_ablation_plan, "FAMILIES", ())  # no network is made, so its library need not be loaded
 
-    def run(name, *overrides, **trouble):
+    def run(name, *overrides, at_once=1, refuse=None, **trouble):
         out = tmp_path / name
         out.mkdir(exist_ok=True)
         runs = Runs(out, **trouble)
         monkeypatch.setattr(searching, "make_run", runs)
-        found = searching.Search(read_plan([str(tmp_path / "s.yaml")], overrides, out), out, Places(1))
+        plan = read_plan([str(tmp_path / "s.yaml")], overrides, out)
+        if refuse is not None:
+            monkeypatch.setattr(type(plan), "trial", refusing(type(plan).trial, refuse))
+        found = searching.Search(plan, out, Places(at_once))
         try:
             found.run()
         except Killed:
@@ -74,6 +88,17 @@ def search(tmp_path, monkeypatch):
         return found, runs.made
 
     return run
+
+
+def refusing(trial, number):
+    """Return `Plan.trial`, to which the values of one trial do not go together."""
+
+    def refused(plan, n, values):
+        if n == number:
+            raise InputError(f"variant 'trial {n}': these do not go together")
+        return trial(plan, n, values)
+
+    return refused
 
 
 def test_trials_are_drawn_scored_on_valid_over_the_seeds_and_pruned(search, tmp_path):
@@ -110,6 +135,23 @@ def test_a_killed_search_ends_as_a_whole_one(search, tmp_path, kill_at):
     assert resumed.table() == whole.table()
     files = [(tmp_path / name / "search.json").read_text() for name in ("whole", "killed")]
     assert files[0] == files[1]
+
+
+def test_trials_beside_each_other_are_the_same_whichever_is_faster(search, tmp_path):
+    """A table that hangs on which process was quicker is another one after each kill."""
+    tables = [search(f"slow {slow}", "ablation.search.trials=10", at_once=2, slow=slow)[0].table() for slow in (0, 1)]
+    assert tables[0] == tables[1]
+    assert any("pruned" in row[-1] for row in tables[0])
+    known = [trial["known"] for trial in json.loads((tmp_path / "slow 0" / "search.json").read_text())["trials"]]
+    assert known == [0, *range(9)]
+
+
+def test_values_that_are_wrong_together_fail_one_trial_alone(search):
+    """Each value is checked before the first trial, combinations cannot be."""
+    found, made = search("out", "ablation.search.trials=2", refuse=0)
+    assert found.absent["trial-0-seed0"] == "variant 'trial 0': these do not go together"
+    assert [trial.state for trial in found.trials] == ["failed", "done"]
+    assert {name.split("-")[1] for name in made} == {"1"}
 
 
 def test_what_was_stopped_is_not_trained_on_before_it_is_told_pruned(search, tmp_path):

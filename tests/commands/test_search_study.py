@@ -17,7 +17,7 @@ def searched(search, count):
     """Draw trials whose score falls with the distance of the learning rate from 0.001."""
     trials = []
     for _ in range(count):
-        values = next_values(search, trials)
+        values = next_values(search, len(trials), trials)
         score = 100 - 1e4 * abs(values["trainer.learning_rate"] - 1e-3)
         trials.append(Trial(values, "done", [score / 2, score], score))
     return trials
@@ -32,9 +32,10 @@ def test_values_lie_in_the_space_and_are_drawn_alike_again(sampler):
         assert trial.values["lora.r"] in (4, 8, 12, 16)
         assert trial.values["distill.weights"] in SPACE["distill.weights"]
         assert trial.values["lora"] in SPACE["lora"]
-        assert next_values(search, trials[:number]) == trial.values
+        assert next_values(search, number, trials[:number]) == trial.values
     assert len({trial.values["trainer.learning_rate"] for trial in trials}) == 8
-    assert next_values(SearchConfig(SPACE, sampler=sampler, seed=5), []) != trials[0].values
+    assert next_values(SearchConfig(SPACE, sampler=sampler, seed=5), 0, []) != trials[0].values
+    assert next_values(search, 1, []) != trials[0].values, "beside each other, trials know as much but are not alike"
 
 
 def test_the_sampler_learns_from_what_trials_scored():

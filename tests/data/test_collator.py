@@ -160,3 +160,13 @@ def test_a_teacher_may_read_what_the_student_does_not(collator):
 def test_without_a_teacher_of_its_own_both_read_the_same(collator):
     (batch,) = collator.micro_batches([make_example(passages=["a"])], 1)
     assert batch.as_teacher().inputs is batch.inputs
+
+
+def test_prompts_of_like_length_share_a_batch(collator):
+    """A long dialogue among short ones makes them all as long, and prediction several times as slow."""
+    turns = [7, 1, 90, 2, 60, 8]
+    batches = collator.prompts_by_length([make_example(texts=["word " * n], name=str(n)) for n in turns], 2)
+    assert [[int(e.record.id) for e in batch.examples] for batch in batches] == [[1, 2], [7, 8], [60, 90]]
+    widths = [batch.inputs.input_ids.shape[1] for batch in batches]
+    assert widths == sorted(widths)
+    assert all(batch.inputs.attention_mask[-1].all() for batch in batches)

@@ -1,5 +1,6 @@
 """The three formats: what each says is understood, whatever the file is called."""
 
+import io
 import json
 from typing import ClassVar
 
@@ -212,7 +213,7 @@ class TestShareGpt:
 class TestJson:
     @given(st.lists(VALUES, max_size=4), st.sampled_from([None, 2]))
     def test_an_array_is_cut_into_the_items_that_json_sees(self, values, indent):
-        items = list(split_items(json.dumps(values, indent=indent)))
+        items = list(split_items(io.StringIO(json.dumps(values, indent=indent))))
         assert [item.value for item in items] == values
         assert [item.number for item in items] == list(range(1, len(values) + 1))
 
@@ -221,16 +222,26 @@ class TestJson:
     )
     def test_a_broken_array_is_a_fault_and_ends(self, text):
         """A download that broke off must not pass as a shorter data set."""
-        assert "is not JSON" in list(split_items(text))[-1].faults[0]
+        assert "is not JSON" in list(split_items([text]))[-1].faults[0]
 
     @pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 100_000])
     def test_deep_nesting_is_a_fault_and_no_crash(self, text):
-        assert "nested too deeply" in next(split_items(text)).faults[0]
+        assert "nested too deeply" in next(split_items([text])).faults[0]
 
     @given(st.text(max_size=30))
     def test_any_line_gives_a_value_or_a_fault(self, line):
-        for item in split_items("x" + line):
+        for item in split_items(["x" + line]):
             assert item.faults or item.value is not None
+
+    def test_lines_are_read_as_they_come_and_an_array_may_begin_below_blank_ones(self):
+        """A file of millions of records has to fit into no memory."""
+        lines = iter(["\n", '{"id": 1}\n', '{"id": 2\n', "never read"])
+        items = split_items(lines)
+        assert (next(items).place, next(lines)) == ("line 2", '{"id": 2\n')
+        broken = next(split_items(['{"id": 2\n']))
+        assert broken.faults[0].startswith("is not JSON (column 9: ")
+        (item,) = split_items([" \n", "\t[{\n", '"id": 1}]\n'])
+        assert (item.place, item.value) == ("item 1", {"id": 1})
 
     def test_text_in_another_encoding_is_named_with_its_line(self, tmp_path):
         path = tmp_path / "gb.jsonl"

@@ -1,6 +1,8 @@
 """The page in a real browser, with a real model and a real OCR engine, served by the command itself."""
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,36 +12,76 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
+
+from kd_rag.knowledge.embedder import load_embedder
+from kd_rag.knowledge.store import add_passages
+from kd_rag.types import Passage
+from tests.commands.runs import make_run
+from tests.knowledge.doubles import save_table
 
 CHROMIUM = shutil.which("chromium")
 SLOW_MACHINE_MS = 300_000
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 
 
+LABELS = ["order_page", "refund", "delivery_time"]
+REFUNDS = Passage("refunds", "policy", "Refunds", "A refund comes in nine days, and a refund of a gift does not.")
+COATS = Passage("coats", "product", "Coats", "The bill of a coat is needed for its refund.")
+
+
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, folders):
-    """Serve two models on a free port; a secret lies in the folder that the command runs in."""
+def folder(tmp_path_factory, folders):
+    """Two runs and their knowledge base, where the command runs, beside a secret."""
     folder = tmp_path_factory.mktemp("app")
     (folder / "secret.txt").write_text("not for the page")
-    tasks = {name: {"labels": ["order_page", "refund", "delivery_time"]} for name in ("intent", "image_scene")}
-    config = {"tasks": tasks, "ocr": {"name": "rapidocr"}, "lora": None, "cache_dir": str(folder / "cache")}
-    (folder / "app.yaml").write_text(json.dumps(config))
+    embedder = save_table(folder / "embedder")
+    add_passages(folder / "kb", load_embedder(embedder), [REFUNDS, COATS])
+    overrides = [
+        *(f"tasks.{task}.labels=[{', '.join(LABELS)}]" for task in ("intent", "image_scene")),
+        *("ocr.name=rapidocr", "retriever.name=bm25", f"knowledge.path={folder / 'kb'}"),
+        *(f"knowledge.embedder={embedder}", f"cache_dir={folder / 'cache'}", "lora.r=2"),
+    ]
+    for name in ("student", "teacher"):
+        run = Path(make_run(folder / f"{name}-run", folders[name], *overrides))
+        (run / "run.json").write_text(json.dumps({"train_label_counts": {}}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def process(folder):
+    """Serve both runs on a free port; the end of the command must leave nothing of what was sent."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["app", "--model", folders["student"], "--config", "app.yaml", "--port", str(port)]
-    process = subprocess.Popen([sys.executable, "-m", "kd_rag", *words], cwd=folder, stderr=subprocess.PIPE, text=True)
-    address = f"http://127.0.0.1:{port}"
-    while not answers(address):
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    words = ["app", "--run", "student-run", "--compare", "teacher-run", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kd_rag", *words],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    process.address = f"http://127.0.0.1:{port}"
+    while not answers(process.address):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.3)
-    yield address
+    yield process
+    assert list(temporary.glob("kd_rag-app-*/uploads/*/page.png"))
     process.terminate()
     process.wait()
     process.stderr.close()
+    assert not list(temporary.glob("kd_rag-app-*"))
+
+
+@pytest.fixture(scope="module")
+def address(process):
+    return process.address
 
 
 def answers(address):
@@ -58,17 +100,43 @@ def status(request):
 
 
 @pytest.mark.slow
-def test_no_file_of_the_machine_is_read_through_the_page(address, tmp_path):
+def test_only_this_machine_is_served(process):
+    listening = [c for c in psutil.Process(process.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_no_file_of_the_machine_is_read_through_the_page(address):
     files = f"{address}/gradio_api/file="
-    for path in ("/etc/passwd", "secret.txt", "app.yaml", "../secret.txt"):
+    for path in ("/etc/passwd", "secret.txt", "student-run/config.yaml", "../secret.txt"):
         assert status(files + path) in (403, 404), path
-    stolen = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-    body = json.dumps({"data": ["intent", "user: hello", stolen, True, True]}).encode()
-    call = urllib.request.Request(f"{address}/gradio_api/call/answer", body, {"Content-Type": "application/json"})
-    event = json.load(urllib.request.urlopen(call))["event_id"]
-    said = urllib.request.urlopen(f"{address}/gradio_api/call/answer/{event}").read().decode()
+    said = called(address, ["intent", "user: hello", named("/etc/passwd"), True, True])
     assert "event: error" in said
     assert "root:" not in said
+
+
+@pytest.mark.slow
+def test_nothing_is_downloaded_for_a_caller(address):
+    """An upload has a limit; what an address names has none, and may be what this machine alone can reach."""
+    elsewhere = named("https://example.com/big.png")
+    for place in range(5):
+        data = ["intent", "user: hello", None, True, True]
+        data[place] = elsewhere
+        said = called(address, data)
+        assert "event: error" in said
+        assert "an address is not downloaded" in said
+
+
+def named(path):
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def called(address, data):
+    """Call the page's interface without a browser; return the events that it answers with."""
+    body = json.dumps({"data": data}).encode()
+    call = urllib.request.Request(f"{address}/gradio_api/call/answer", body, {"Content-Type": "application/json"})
+    event = json.load(urllib.request.urlopen(call))["event_id"]
+    return urllib.request.urlopen(f"{address}/gradio_api/call/answer/{event}").read().decode()
 
 
 @pytest.mark.slow
@@ -83,7 +151,7 @@ def test_an_upload_has_a_limit(address):
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH; install Debian's package chromium")
-def test_a_dialogue_and_a_picture_are_answered_in_a_browser(address, tmp_path):
+def test_a_dialogue_and_a_picture_are_answered_in_a_browser(address, folder, tmp_path):
     picture = Image.new("RGB", (420, 200), "white")
     ImageDraw.Draw(picture).text((20, 60), "REFUND 4711", "black", font=ImageFont.load_default(48))
     picture.save(tmp_path / "page.png")
@@ -96,14 +164,21 @@ def test_a_dialogue_and_a_picture_are_answered_in_a_browser(address, tmp_path):
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("request", lambda sent: elsewhere.append(sent.url) if is_elsewhere(sent.url, address) else None)
         page.goto(address)
-        page.locator("#dialogue textarea").fill("user: Where is it? <img src=x onerror=alert(1)> ${alert(1)}")
+        page.locator("#dialogue textarea").fill("user: The refund? <img src=x onerror=alert(1)> ${alert(1)}")
         with page.expect_response("**/gradio_api/upload*") as uploaded:
             page.locator("#picture input[type=file]").set_input_files(tmp_path / "page.png")
         assert uploaded.value.ok
         page.locator("#picture .file-preview").wait_for()  # its name also shows while it is sent
         page.locator("#go button, button#go").first.click()
         page.locator("#read rect").first.wait_for()
-        assert page.locator("#probabilities .bar").count() == 3
+        assert page.locator("#probabilities .bar").count() == 2 * len(LABELS)
+        heads = page.locator("#probabilities th").all_inner_texts()
+        assert heads == ["label", "student-run", "teacher-run (compared)"]
+        rows = page.locator("#passages tbody tr").all_inner_texts()
+        found = [re.match(r"(\d\.\d{3})\s+(policy|product)\s", row).groups() for row in rows]
+        assert {kind for _, kind in found} == {"policy", "product"}
+        assert float(found[0][0]) > float(found[1][0]) > 0
+        assert REFUNDS.text in page.locator("#prompt textarea").input_value()
         assert "ms to score" in page.locator("#time").inner_text()
         assert "without OCR" in page.locator("#changes").inner_text()
         prompt = page.locator("#prompt textarea").input_value()
@@ -115,15 +190,21 @@ def test_a_dialogue_and_a_picture_are_answered_in_a_browser(address, tmp_path):
         page.set_viewport_size({"width": 400, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         page.locator("#ocr input").uncheck()
+        page.locator("#rag input").uncheck()
         page.locator("#go button, button#go").first.click()
         page.get_by_text("with OCR", exact=True).wait_for()
-        assert "REFUND" not in page.locator("#prompt textarea").input_value()
+        assert "with passages" in page.locator("#changes").inner_text()
+        prompt = page.locator("#prompt textarea").input_value()
+        assert "REFUND" not in prompt
+        assert REFUNDS.text not in prompt
+        assert "No passages in this prompt" in page.locator("#passages").inner_text()
         page.locator("#dialogue textarea").fill("user: <image> <image>")
         page.locator("#go button, button#go").first.click()
         page.get_by_text("2 <image> markers for 1 pictures").wait_for()
         browser.close()
     assert not faults
     assert not elsewhere
+    assert not (folder / "cache" / "ocr").exists(), "what was read from a customer's picture outlives the page"
 
 
 def is_elsewhere(url, address):

@@ -46,3 +46,10 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_name_alone(tmp_path):
     Image.new("1", (6000, 6000)).save(tmp_path / "huge.png")
     with pytest.raises(InputError, match=r"^huge\.png: has 6000 x 6000 pixels"):
         record_of("", tmp_path / "huge.png", "image_scene", NAMES)
+
+
+def test_a_picture_with_a_damaged_body_is_refused_by_its_name_alone(tmp_path):
+    Image.effect_noise((300, 300), 90).save(tmp_path / "torn.png")
+    (tmp_path / "torn.png").write_bytes((tmp_path / "torn.png").read_bytes()[:20_000])
+    with pytest.raises(InputError, match=r"^torn\.png: is a damaged picture"):
+        record_of("", tmp_path / "torn.png", "image_scene", NAMES)
