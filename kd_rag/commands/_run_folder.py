@@ -50,20 +50,30 @@ class RunFolder:
 
     @classmethod
     def make(cls, config: Config, command: str) -> RunFolder:
-        """Make the folder of a new run, or open the one to resume; InputError says which is wanted."""
+        """Make the folder of a new run, or open the one to resume; InputError says which is wanted.
+
+        A process that Lightning started opens the folder that the first one has made.
+        """
         path = check_name(config)
-        if config.run.resume:
+        if config.run.resume or not is_first_process():
             return cls(path, json.loads((path / "run.json").read_text(encoding="utf-8")))
         (path / "checkpoints").mkdir(parents=True)
         configuration.save(config, path / "config.yaml")
         return cls(path, {"command": command, **_surroundings(), "seed": config.run.seed})
 
     def note(self, **facts: Any) -> None:
-        """Add facts to `run.json`, with the wall time and the peak memory so far."""
+        """Add facts to `run.json`, with the wall time and the peak memory so far; the first process speaks for all."""
+        if not is_first_process():
+            return
         self.facts |= facts
         self.facts["wall_seconds"] = round(time.monotonic() - self._started, 1)
         self.facts["peak_memory_bytes"] = _peak_memory_bytes()
         write_json(self.path / "run.json", self.facts)
+
+
+def is_first_process() -> bool:
+    """Return whether the user started this process: Lightning runs its command again for each further device."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def check_name(config: Config) -> Path:
@@ -74,7 +84,7 @@ def check_name(config: Config) -> Path:
     if config.run.resume:
         if not (path / "checkpoints" / "last").exists():
             raise InputError(f"{path}: has no checkpoint to resume from; start it without run.resume=true")
-    elif path.exists():
+    elif path.exists() and is_first_process():
         raise InputError(f"{path}: exists; choose another run.name, delete it, or set run.resume=true to continue it")
     return path
 

@@ -13,7 +13,14 @@ from kd_rag.commands._evaluation import write_scores
 from kd_rag.commands._expansion import MANIFEST, build_manifest
 from kd_rag.commands._models import build_model, model_identity, picture_store
 from kd_rag.commands._parts import Data, adjustment, build_preparation, label_trees, read_data
-from kd_rag.commands._run_folder import RunFolder, check_name, check_unchanged, data_facts, label_counts
+from kd_rag.commands._run_folder import (
+    RunFolder,
+    check_name,
+    check_unchanged,
+    data_facts,
+    is_first_process,
+    label_counts,
+)
 from kd_rag.config import Config
 from kd_rag.data.balance import label_weights
 from kd_rag.data.collator import Collator
@@ -88,9 +95,11 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     print(f"{command}: {loaders.sampler.total_steps} steps over {loaders.sampler.records} records -> {folder.path}")
     torch.manual_seed(config.run.seed)
     descend(trainer, module, loaders, str(folder.path / "checkpoints" / "last") if config.run.resume else None)
+    if not is_first_process():
+        return
     best = verified(folder.path / "checkpoints" / "best")
     load_trainable(model, load_weights(best))
-    evaluating(config.trainer).validate(module, loaders.val_dataloader(), verbose=False)
+    evaluating(config.trainer).validate(module, datamodule=loaders, verbose=False)
     write_scores(folder.path, "valid", module, loaders.evaluation.leaks)
     folder.note(steps=trainer.global_step, best_checkpoint=best.resolve().name)
 

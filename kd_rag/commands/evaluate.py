@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
         examples = preparation.examples(data.records[split], "eval", config.student.prompt)
         loaders = Loaders(collator, evaluation=examples, evaluation_batch_size=config.evaluation.batch_size)
         watch = Stopwatch()
-        evaluating(config.trainer, watch).validate(module, loaders.val_dataloader(), verbose=False)
+        evaluating(config.trainer, watch).validate(module, datamodule=loaders, verbose=False)
     if args.out:
         RunFolder.make(config, "evaluate").note(
             **facts,

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from kd_rag.data.collator import Collator
 from kd_rag.data.prepare import Examples
 from kd_rag.data.sampling import StepSampler
-from kd_rag.types import Batch, Example
+from kd_rag.types import Batch, Example, InputError
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,16 @@ class _TrainCollate:
 
 @dataclass(frozen=True)
 class _Views:
-    """Map-style view of `Examples` for evaluation: index -> example in view 0."""
+    """Map-style view of a process's share of `Examples` for evaluation: index -> example in view 0."""
 
     examples: Examples
+    share: range
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self.share)
 
     def __getitem__(self, index: int) -> Example:
-        return self.examples[index, 0]
+        return self.examples[self.share[index], 0]
 
 
 class Loaders(L.LightningDataModule):
@@ -108,9 +109,17 @@ class Loaders(L.LightningDataModule):
         return batch
 
     def val_dataloader(self) -> DataLoader[Example]:
-        """Return the loader of prompt batches."""
+        """Return the loader of prompt batches, of every n-th record where n processes evaluate.
+
+        Raises InputError if that leaves a process without a record: it would not meet the others.
+        """
+        assert self.trainer is not None
+        records, processes = len(self.evaluation), self.trainer.world_size
+        if records < processes:
+            raise InputError(f"trainer.devices: expected at most the {records} records to evaluate, found {processes}")
+        share = range(self.trainer.global_rank, records, processes)
         return DataLoader(
-            _Views(self.evaluation),  # type: ignore[arg-type]
+            _Views(self.evaluation, share),  # type: ignore[arg-type]
             batch_size=self.evaluation_batch_size,
             collate_fn=self.collator.prompts,
             num_workers=self.num_workers,

@@ -45,7 +45,7 @@ class EvaluationLog(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Drop the lines of steps that a resumed run will do again."""
-        if self.path.exists():
+        if trainer.is_global_zero and self.path.exists():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last one
             kept = [line for line in whole if json.loads(line)["step"] <= trainer.global_step]
@@ -137,7 +137,7 @@ class StopOnSignal(L.Callback):
     """On SIGINT or SIGTERM finish the step and its evaluation, save, and stop; a second signal stops at once.
 
     Stands behind `checkpoints` among the callbacks, and stops behind an evaluation that is due after the step: a run
-    that resumes would not make it up.
+    that resumes would not make it up. With several processes, a signal to one of them stops all.
     """
 
     def __init__(self, checkpoints: Checkpoints, evaluations: Evaluations) -> None:
@@ -153,13 +153,13 @@ class StopOnSignal(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
         """Save and stop if a signal came during the step and no evaluation follows."""
-        if trainer.global_step not in self.evaluations.steps and self.received:
+        if trainer.global_step not in self.evaluations.steps and self._received_by_any(trainer):
             self.checkpoints.save(trainer, "last")
             raise KeyboardInterrupt
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Stop if a signal came during the step or its evaluation, whose checkpoint is written."""
-        if self.received:
+        if self._received_by_any(trainer):
             raise KeyboardInterrupt
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
@@ -167,6 +167,9 @@ class StopOnSignal(L.Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    def _received_by_any(self, trainer: L.Trainer) -> bool:
+        return trainer.strategy.reduce_boolean_decision(self.received, all=False)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received:

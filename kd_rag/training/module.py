@@ -91,10 +91,10 @@ class Distiller(L.LightningModule):
         """Descend once on the micro-batches of `step`."""
         assert self.objective is not None
         optimizer, schedule = self._optimizer_and_schedule()
-        progress = self.global_step / self.total_steps
+        progress = self.global_step / max(1, self.total_steps - 1)
         step = self._with_drawn_answers(step)
         counts = self._counts_of_step(step)
-        totals: dict[str, Tensor] = {}
+        totals = {name: torch.zeros((), device=self.device) for name in ("loss", *self.objective.names)}
         for batch in step:
             student, targets = read(self.model, batch, self.objective.needs, self.trees)
             terms = self.objective(batch, targets, student, counts, progress)
@@ -102,7 +102,7 @@ class Distiller(L.LightningModule):
             with unshared(self.trainer):
                 self.manual_backward(terms["loss"])
             for name, term in terms.items():
-                totals[name] = totals.get(name, 0.0) + term.detach()
+                totals[name] += term.detach()
         add_up_gradients(self.trainer, self.parameters())
         self.clip_gradients(optimizer.optimizer, self.config.trainer.max_grad_norm, "norm")
         optimizer.step()
@@ -177,10 +177,14 @@ class Distiller(L.LightningModule):
         return replace(batch, answers=answers, sampled=True)
 
     def _counts_of_step(self, step: Sequence[Batch]) -> Tensor:
-        """Return what each term adds up over in this optimiser step, over all processes."""
+        """Return what each term adds up over in this optimiser step, over all processes.
+
+        A process may have no share of an epoch's last step, but it must meet the others wherever they exchange.
+        """
         assert self.objective is not None
-        counts = torch.stack([self.objective.counts(batch) for batch in step]).sum(dim=0).to(self.device)
-        return summed(self.trainer, counts)
+        nothing = torch.zeros(len(self.objective.names), dtype=torch.long)
+        counts = sum((self.objective.counts(batch) for batch in step), nothing)
+        return summed(self.trainer, counts.to(self.device))
 
     def _check_finite(self, loss: Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):

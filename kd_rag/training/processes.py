@@ -40,9 +40,9 @@ def add_up_gradients(trainer: L.Trainer, parameters: Iterable[nn.Parameter]) -> 
 
 
 def gathered(trainer: L.Trainer, items: list[T]) -> list[T]:
-    """Return the items of all processes."""
+    """Return the items of all processes, of which each has every n-th, in their order."""
     if trainer.world_size == 1:
         return items
     shares: list[Any] = [None] * trainer.world_size
     torch.distributed.all_gather_object(shares, items)
-    return [item for share in shares for item in share]
+    return [share[i] for i in range(len(shares[0])) for share in shares if i < len(share)]
