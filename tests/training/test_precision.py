@@ -6,6 +6,7 @@ import torch
 from kd_rag.types import InputError
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_to_nearly_the_same_numbers(make_job):
     """Rounding belongs to the matrix products: a loss rounded to bfloat16 would stand still for many steps."""
     found = {}
