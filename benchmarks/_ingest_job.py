@@ -26,13 +26,17 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One measurement: a file of `first` texts and `added` more, the encoder's folder, an empty folder, threads."""
+    """One measurement: a file of `first` texts and more, the encoder's folder, an empty folder, threads.
+
+    `again` asks for the second and third phase, too.
+    """
 
     texts: str
     first: int
     model: str
     store: str
     threads: int
+    again: bool
 
 
 def read_job() -> tuple[Job, list[Text]]:
@@ -43,13 +47,14 @@ def read_job() -> tuple[Job, list[Text]]:
 
 
 def measure(job: Job, texts: Sequence[Text], ingest: Callable[[Sequence[Text]], int]) -> dict[str, float]:
-    """Ingest the first texts, the same again, and then all; `ingest` returns how many the store holds.
+    """Ingest the first texts and, if asked, the same again, and then all; `ingest` returns how many the store holds.
 
     It may be more than there are texts: who cuts what the encoder cannot read to its end stores pieces.
     The seconds are wall time, `cpu` that of the processor.
     """
     found: dict[str, float] = {}
-    for phase, batch in (("first", texts[: job.first]), ("again", texts[: job.first]), ("added", texts)):
+    phases = (("first", texts[: job.first]), ("again", texts[: job.first]), ("added", texts))
+    for phase, batch in phases if job.again else phases[:1]:
         wall, cpu = time.perf_counter(), time.process_time()
         total = ingest(batch)
         found[phase], found[f"{phase}_cpu"] = time.perf_counter() - wall, time.process_time() - cpu
