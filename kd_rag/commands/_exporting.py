@@ -53,7 +53,7 @@ def export(folder: Path, out: Path) -> Moved:
     """
     run = read_run(folder)
     dtype = run.config.model["dtype"]
-    model = open_model(str(folder), run.config, dtype="float32", quantised="no").eval()
+    model = open_model(str(folder), run.config, dtype="float32", quantised="none").eval()
     before = _logits(model, run.config)
     merge(model)
     partial = out.with_name(f".{out.name}.partial")
@@ -62,11 +62,12 @@ def export(folder: Path, out: Path) -> Moved:
     merged = float((_logits(model, run.config) - before).abs().max())
     model.save(partial, dtype)
     del model  # two of them may be more than there is memory for
-    written = open_model(str(partial), run.config, quantised="no").eval()
+    written = open_model(str(partial), run.config, quantised="none").eval()
     moved = Moved(merged, float((_logits(written, run.config) - before).abs().max()), dtype)
     exact = max(moved.merged, moved.written) if dtype == "float32" else moved.merged
     assert exact <= TOLERANCE, f"logits moved {moved}"
-    recipe = dataclasses.replace(run.config, lora=None, model={**run.config.model, "path": str(out), "quantised": "no"})
+    recipe_model = {**run.config.model, "path": str(out), "quantised": "none"}
+    recipe = dataclasses.replace(run.config, lora=None, model=recipe_model)
     configuration.save(recipe, partial / RECIPE)
     write_json(partial / FACTS, {**run.facts, "metrics": run.metrics})
     (partial / "README.md").write_text(model_card(run, out.name, str(moved)), encoding="utf-8")

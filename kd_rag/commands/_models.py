@@ -104,10 +104,10 @@ def _check_quantised(config: Config) -> None:
     path = config.model["path"]
     own = _run_config(path).model if is_run(path) else config.model
     for component in (own, config.model):
-        if (bits := component.get("quantised", "no")) != "no" and (config.lora is None or is_run(path)):
+        if (bits := component.get("quantised", "none")) != "none" and (config.lora is None or is_run(path)):
             why = "the adapters of a run are merged into them" if is_run(path) else "they are trained (lora=null)"
             raise InputError(
-                f"model {path}: {bits} weights stay as they are under fresh adapters, but here {why}; set quantised=no"
+                f"model {path}: {bits} weights stay as they are under fresh adapters; here {why}: set quantised=none"
             )
 
 

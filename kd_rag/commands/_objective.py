@@ -84,7 +84,7 @@ def build_teacher(config: Config, model: VisionLanguageModel, trees: Mapping[str
 
     def changes(path: str, quantised: str) -> dict[str, str]:
         """Hold a run as it was trained unless bits are asked for, anything else as asked, whatever the student is."""
-        return {} if quantised == "no" and is_run(path) else {"quantised": quantised}
+        return {} if quantised == "none" and is_run(path) else {"quantised": quantised}
 
     source = Source(
         load=lambda path, quantised: open_model(path, config, **changes(path, quantised)),

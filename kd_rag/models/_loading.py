@@ -63,7 +63,7 @@ def load_processor(path: str, config: PreTrainedConfig, min_pixels: int, max_pix
 
 
 def load_network(
-    path: str, config: PreTrainedConfig, dtype: str, attention: str, quantised: str = "no"
+    path: str, config: PreTrainedConfig, dtype: str, attention: str, quantised: str = "none"
 ) -> PreTrainedModel:
     """Return the network with every weight read from the files; raises InputError when one is missing or misshapen."""
     quantisation = _quantisation(quantised, dtype)
@@ -85,12 +85,16 @@ def load_network(
             f"model {path!r}: {len(wrong)} weights that its config.json asks for are missing or have another shape, "
             f"first {wrong[0]}"
         )
+    # bitsandbytes would repack 4-bit weights at the first inference on such a CPU, and train no adapters on them any more.
+    packing: list[Any] = [m for m in network.modules() if hasattr(m, "support_avx512bf16_for_cpu")]
+    for layer in packing:
+        layer.support_avx512bf16_for_cpu = False
     return network
 
 
 def _quantisation(quantised: str, dtype: str) -> BitsAndBytesConfig | None:
     """Return how to hold the weights: 8-bit integers (LLM.int8), or 4-bit normal floats (QLoRA)."""
-    if quantised == "no":
+    if quantised == "none":
         return None
     registry.require("bitsandbytes", "quantised")
     # In every pass of every 8-bit layer it says that it rounds its input by way of float16.

@@ -45,7 +45,7 @@ class Qwen2VL(nn.Module):
         min_pixels: int = 3136,
         max_pixels: int = 401408,
         gradient_checkpointing: bool = False,
-        quantised: Literal["no", "8bit", "4bit"] = "no",
+        quantised: Literal["none", "8bit", "4bit"] = "none",
     ) -> None:
         super().__init__()
         self.path = str(Path(path).expanduser())

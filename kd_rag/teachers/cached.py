@@ -50,7 +50,7 @@ class Cached:
         *,
         path: str,
         prompt: PromptParts = ALL_PARTS,
-        quantised: Literal["no", "8bit", "4bit"] = "no",
+        quantised: Literal["none", "8bit", "4bit"] = "none",
         store: Format = "states",
         dtype: Literal["bfloat16", "float32"] = "bfloat16",
         k: int = 64,

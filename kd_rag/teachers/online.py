@@ -29,7 +29,7 @@ class Online:
         *,
         path: str,
         prompt: PromptParts = ALL_PARTS,
-        quantised: Literal["no", "8bit", "4bit"] = "no",
+        quantised: Literal["none", "8bit", "4bit"] = "none",
     ) -> None:
         self.prompt = prompt
         self.processor = source.checked_processor(path)

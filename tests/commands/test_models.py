@@ -156,7 +156,7 @@ def test_a_cached_teacher_is_filed_under_the_bits_it_has(folders, tmp_path, load
         chosen = [f"teacher.path={path}", "teacher.name=cached", f"cache_dir={tmp_path}", *overrides]
         return build_teacher(settings("x", *chosen), load("student"), {})._identity["quantised"]
 
-    assert bits(folders["teacher"], "model.quantised=4bit") == "no"
+    assert bits(folders["teacher"], "model.quantised=4bit") == "none"
     assert bits(folders["teacher"], "teacher.quantised=8bit") == "8bit"
     assert bits(run) == "4bit"
     assert bits(run, "teacher.quantised=8bit") == "8bit"
@@ -176,7 +176,7 @@ def test_kept_pictures_are_those_of_one_precision(folders, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "upon_run", "message"),
     [
-        (["lora=null"], False, r"8bit weights stay as they are .* they are trained \(lora=null\); set quantised=no"),
+        (["lora=null"], False, r"8bit weights stay as they are .* they are trained \(lora=null\); set quantised=none"),
         (LORA, True, r"8bit weights stay as they are .* the adapters of a run are merged into them"),
     ],
 )

@@ -36,7 +36,7 @@ def load(folder: Path, quantised: str) -> Qwen2VL:
 @pytest.mark.parametrize("quantised", HELD)
 def test_log_probabilities_stay_near_the_float_ones(teacher_folder: Path, inputs: Inputs, quantised: str) -> None:
     """Further away, the soft targets would be those of another teacher; no distance, and nothing was quantised."""
-    expected = log_probs(load(teacher_folder, "no"), inputs)
+    expected = log_probs(load(teacher_folder, "none"), inputs)
     far = (expected.exp() * (expected - log_probs(load(teacher_folder, quantised), inputs))).sum(dim=1).mean().item()
     assert 1e-6 < far < FARTHEST_NATS[quantised]
 
@@ -66,7 +66,7 @@ def test_fresh_adapters_train_on_quantised_weights(teacher_folder: Path, inputs:
 def test_the_identity_tells_how_weights_are_held(teacher_folder: Path) -> None:
     """Rows of an 8-bit teacher must not be taken for those of the float one."""
     options = {"path": str(teacher_folder), "dtype": "float32"}
-    found = [Qwen2VL.identify({**options, "quantised": quantised}) for quantised in ("no", *HELD)]
+    found = [Qwen2VL.identify({**options, "quantised": quantised}) for quantised in ("none", *HELD)]
     assert len({tuple(identity.items()) for identity in found}) == 3
 
 

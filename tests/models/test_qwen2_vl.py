@@ -164,7 +164,7 @@ def test_identity_follows_weights_in_the_older_format_too(student_folder: Path, 
         copy = shutil.copytree(student_folder, tmp_path / name)
         (copy / "model.safetensors").unlink()
         (copy / "pytorch_model.bin").write_bytes(name.encode())
-        options = {"path": copy, "dtype": "float32", "quantised": "no"}
+        options = {"path": copy, "dtype": "float32", "quantised": "none"}
         found.append(Qwen2VL.identify(options)["sha256"])
     assert found[0] != found[1]
 
