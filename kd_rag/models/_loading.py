@@ -85,7 +85,7 @@ def load_network(
             f"model {path!r}: {len(wrong)} weights that its config.json asks for are missing or have another shape, "
             f"first {wrong[0]}"
         )
-    # bitsandbytes would repack 4-bit weights at the first inference on such a CPU, and train no adapters on them any more.
+    # bitsandbytes would repack 4-bit weights at the first inference on such a CPU, and train no adapters on them then.
     packing: list[Any] = [m for m in network.modules() if hasattr(m, "support_avx512bf16_for_cpu")]
     for layer in packing:
         layer.support_avx512bf16_for_cpu = False
