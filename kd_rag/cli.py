@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -20,6 +21,8 @@ from kd_rag.types import InputError
 def main(program: str, commands: Mapping[str, str], argv: Sequence[str] | None = None) -> int:
     """Run `program COMMAND …`, where `commands` maps names to module paths; return the exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences the fork warning of DataLoader workers
+    # On CPUs that multiply bfloat16, bitsandbytes reports a kernel that it does without, whatever the command is.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     parser, argv = _parser(program, commands), list(sys.argv[1:] if argv is None else argv)
     args = _parse(parser, argv)
     try:

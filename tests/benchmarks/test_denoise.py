@@ -8,7 +8,7 @@ from kd_rag.types import Record, Task, TextLine
 
 def test_a_reader_shows_what_fits_and_the_most_telling_first(monkeypatch: pytest.MonkeyPatch) -> None:
     def words(text: str, tokens: int, keep: str) -> tuple[str, int]:
-        return " ".join(text.split(" ")[:tokens]), min(tokens, len(text.split(" ")))
+        return " ".join(text.split()[:tokens]), min(tokens, len(text.split()))
 
     monkeypatch.setattr(denoise, "_cut", words)
     record, task = Record("r", "t", (), (), "a"), Task("t", ("a",), "")

@@ -176,7 +176,7 @@ def test_kept_pictures_are_those_of_one_precision(folders, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "upon_run", "message"),
     [
-        (["lora=null"], False, r"8bit weights stay as they are .* they are trained \(lora=null\); set quantised=none"),
+        (["lora=null"], False, r"8bit weights stay as they are .* they are trained \(lora=null\): set quantised=none"),
         (LORA, True, r"8bit weights stay as they are .* the adapters of a run are merged into them"),
     ],
 )
