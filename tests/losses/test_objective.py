@@ -13,21 +13,9 @@ from kd_rag.losses.objective import Objective
 from kd_rag.losses.sides import Needs, Side, StateRows, TopRows, together
 from kd_rag.losses.terms import HiddenStates, LabelKD, TokenKD, VisualTokens
 from kd_rag.types import IGNORED, Batch, InputError, Inputs
+from tests.losses.doubles import FixedTeacher
 
 VOCABULARY = 11
-
-
-class FixedTeacher:
-    """Says the same whatever it is asked."""
-
-    def __init__(self, side):
-        self.side = side
-
-    def __call__(self, batch, needs):
-        return self.side
-
-    def to(self, device):
-        pass
 
 
 def draw(*shape, seed=0):

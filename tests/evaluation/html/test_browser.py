@@ -153,4 +153,4 @@ def test_a_link_to_a_hidden_card_shows_it(opened):
     page.locator("#kept-of-the-teacher ~ details summary").click()
     link = page.locator(".ids a").last
     link.click()
-    page.locator(link.get_attribute("href")).wait_for(state="visible")  # the browser tells of a new hash when it may
+    api.expect(page.locator(link.get_attribute("href"))).to_be_visible()  # it waits: a new hash is told when it may be
