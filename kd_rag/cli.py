@@ -15,11 +15,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 
+from kd_rag._allocator import keep_freed_memory
 from kd_rag.types import InputError
 
 
 def main(program: str, commands: Mapping[str, str], argv: Sequence[str] | None = None) -> int:
     """Run `program COMMAND …`, where `commands` maps names to module paths; return the exit code."""
+    keep_freed_memory()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences the fork warning of DataLoader workers
     # On CPUs that multiply bfloat16, bitsandbytes reports a kernel that it does without, whatever the command is.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
