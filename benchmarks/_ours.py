@@ -18,7 +18,7 @@ from kd_rag.models._lora import adapt
 from kd_rag.models.qwen2_vl import Qwen2VL
 from kd_rag.scoring.readout import read
 from kd_rag.teachers import Source, Teacher
-from kd_rag.teachers.cached import Cached
+from kd_rag.teachers.cached import Cached, Format
 from kd_rag.teachers.online import Online
 from kd_rag.tensor_store import TensorStore
 from kd_rag.types import Batch, Example
@@ -27,16 +27,17 @@ NEEDS = Needs()
 
 
 class OurStep:
-    """A LoRA student, AdamW, and a teacher, beside it or `cached`; `vision` keeps the frozen tower's tokens."""
+    """A LoRA student, AdamW, and a teacher: beside it, or cached in the format `store`; `vision` keeps the frozen
+    tower's tokens."""
 
-    def __init__(self, teacher: Path, student: Path, scratch: Path, *, cached: bool, vision: bool = False) -> None:
+    def __init__(self, teacher: Path, student: Path, scratch: Path, store: Format | None, vision: bool = False) -> None:
         self.model: VisionLanguageModel = Qwen2VL(path=str(student))
         self.processor: Processor = self.model.processor
         adapt(self.model, LORA_RANK, LORA_ALPHA, 0.0, None, False)
         self.model.train()
         if vision:
             self.model.keep_pictures(TensorStore.open(scratch / "pictures", {}))
-        self.teacher = self._teacher(teacher, scratch, cached)
+        self.teacher = self._teacher(teacher, scratch, store)
         vocabulary = self.processor.vocabulary
         token_kd = TokenKD(forward_kl, 1.0, vocabulary)
         self.objective = Objective({"token_kd": token_kd}, {}, {"token_kd": (1.0, 1.0)}, vocabulary, self.teacher)
@@ -65,7 +66,7 @@ class OurStep:
         self.optimizer.zero_grad()
         return loss.item()
 
-    def _teacher(self, folder: Path, scratch: Path, cached: bool) -> Teacher:
+    def _teacher(self, folder: Path, scratch: Path, store: Format | None) -> Teacher:
         source = Source(
             load=lambda path, quantised: Qwen2VL(path=path),
             processor=lambda path: self.processor,
@@ -76,4 +77,4 @@ class OurStep:
             cache_dir=scratch / "teachers",
             device=torch.device("cpu"),
         )
-        return Cached(source, path=str(folder)) if cached else Online(source, path=str(folder))
+        return Cached(source, path=str(folder), store=store) if store else Online(source, path=str(folder))

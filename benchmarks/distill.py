@@ -4,7 +4,7 @@
 
 The contestants take turns, step by step, so that a slow minute of the machine meets all of them; a ratio is that of the
 medians. Every step is a whole one: encoded batch in, optimiser step out. `--peers` names the folder that
-`benchmarks/peers/install.sh` filled.
+`benchmarks/peers/install.sh` filled; beside peers our step keeps freed memory, as our commands do.
 """
 
 from __future__ import annotations
@@ -29,10 +29,18 @@ from benchmarks._workload import conversations, draw
 from benchmarks.naive import NaiveStep
 from benchmarks.peers import NAMES, run
 from benchmarks.peers._job import Job
+from kd_rag._allocator import keep_freed_memory
+from kd_rag.data.collator import answer_ids
+from kd_rag.teachers.cached import Format
 from kd_rag.types import Example
 
 PROMPTS = (256, 1024)
-TEACHERS = ("online", "cached")
+TEACHERS: dict[str, Format | None] = {
+    "online": None,
+    "cached states": "states",
+    "cached logits": "logits",
+    "cached top 64": "top_k",
+}
 STUDENT_ROWS = 151936
 PAIRS: tuple[Pair, ...] = ("bench", "replica")
 Step = Callable[[], float]
@@ -42,11 +50,11 @@ def contestants(pair: Pair, prompt_tokens: int, cache: Path, scratch: Path) -> d
     """Return the steps that take turns, each on the same four records."""
     teacher, student = (folder(pair, side, cache) for side in ("teacher", "student"))
     naive = NaiveStep(teacher, student)
-    online = OurStep(teacher, student, scratch, cached=False)
+    online = OurStep(teacher, student, scratch, None)
     examples = draw(prompt_tokens, online.processor, scratch)[:BATCH_RECORDS]
     inputs, labels = naive.batch(conversations(examples))
-    cached = OurStep(teacher, student, scratch, cached=True)
-    frozen = OurStep(teacher, student, scratch, cached=True, vision=True)
+    cached = OurStep(teacher, student, scratch, "states")
+    frozen = OurStep(teacher, student, scratch, "states", vision=True)
     picking = NaiveStep(teacher, student, answers_only=True)
     steps: dict[str, Step] = {
         "naive": lambda: naive(inputs, labels),
@@ -83,22 +91,26 @@ def measured(steps: Mapping[str, Step], rounds: int) -> list[dict[str, Any]]:
 def against_peers(environments: Path, cache: Path, rounds: int) -> list[dict[str, Any]]:
     """Return records a second of each peer and of ours on the bench pair with 256-token prompts, run after each other.
 
-    TRL refuses a teacher whose head is wider than the student's, so it gets one that is cut to the same width.
+    TRL refuses a teacher whose head is wider than the student's, so it gets one cut to the same width; it stands
+    there once with the recorded answers and once as it is, with answers of the longest one's length from its student.
     """
+    keep_freed_memory()
     teacher, student = (folder("bench", side, cache) for side in ("teacher", "student"))
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        processor = OurStep(teacher, student, Path(scratch), cached=False).processor
+        processor = OurStep(teacher, student, Path(scratch), None).processor
         examples = draw(PROMPTS[0], processor, Path(scratch))
         file = Path(scratch) / "records.jsonl"
         write(conversations(examples), file)
-        for peer in NAMES:
+        longest = max(len(answer_ids(processor, example.record.label or "")) for example in examples)
+        for peer, generated in (*((name, 0) for name in NAMES), ("trl", longest)):
             theirs = with_rows(teacher, STUDENT_ROWS) if peer == "trl" else teacher
-            found = run(peer, Job(str(theirs), str(student), str(file), PROMPTS[0], rounds + 1), environments)
-            ours = {name: _records_per_second(theirs, student, examples, name == "cached", rounds) for name in TEACHERS}
+            job = Job(str(theirs), str(student), str(file), PROMPTS[0], rounds + 1, generated)
+            found = run(peer, job, environments)
+            ours = {name: _records_per_second(theirs, student, examples, TEACHERS[name], rounds) for name in TEACHERS}
             rows.append(
                 {
-                    "peer": f"{found['peer']} {found['version']}",
+                    "peer": f"{found['peer']} {found['version']}" + (", generating its answers" if generated else ""),
                     "its records/s": found["records_per_second"],
                     **{f"ours, {name}": speed for name, speed in ours.items()},
                     **{f"times faster, {name}": speed / found["records_per_second"] for name, speed in ours.items()},
@@ -107,10 +119,12 @@ def against_peers(environments: Path, cache: Path, rounds: int) -> list[dict[str
     return rows
 
 
-def _records_per_second(teacher: Path, student: Path, examples: list[Example], cached: bool, rounds: int) -> float:
+def _records_per_second(
+    teacher: Path, student: Path, examples: list[Example], store: Format | None, rounds: int
+) -> float:
     """Return our speed with encoding in the step, as the peers' steps have it."""
     with tempfile.TemporaryDirectory() as scratch:
-        ours = OurStep(teacher, student, Path(scratch), cached=cached)
+        ours = OurStep(teacher, student, Path(scratch), store)
         batches = [examples[i : i + BATCH_RECORDS] for i in range(0, len(examples), BATCH_RECORDS)]
         for batch in batches:
             ours.step_on(batch)()
@@ -147,13 +161,13 @@ def main() -> None:
         print(table(rows), flush=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
-    if args.peers:
-        tell("peers", against_peers(args.peers, args.cache, args.rounds))
     for pair in PAIRS:
         for prompt_tokens in PROMPTS:
             with tempfile.TemporaryDirectory() as scratch:
                 rows = measured(contestants(pair, prompt_tokens, args.cache, Path(scratch)), args.rounds)
             tell("steps", [{"pair": pair, "prompt_tokens": prompt_tokens, **row} for row in rows])
+    if args.peers:  # behind the others, which share one process and give freed memory back
+        tell("peers", against_peers(args.peers, args.cache, args.rounds))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 In: a pair's student and eight records. Out: records a second of each way, all together and one at a time, and how often
 a way names the label that the tree finds likeliest. The ways: the network's own greedy `generate` with its cache,
 constrained to the labels or free (to the longest label's tokens: a model that never ends its turn goes on to the
-caller's limit, 1,024 as a rule); and a pass for each label alone. Example:
+caller's limit, 1,024 as a rule); and a pass for each label alone. Beside them stands what none can be faster than: the
+prompt read once, with the head on its last token. Freed memory is kept, as our commands keep it. Example:
   python -m benchmarks.label_tree --out tree.json
 """
 
@@ -24,6 +25,7 @@ import torch
 from benchmarks._models import Pair, folder
 from benchmarks._settings import THREADS
 from benchmarks._workload import collator, draw
+from kd_rag._allocator import keep_freed_memory
 from kd_rag.data.collator import answer_ids
 from kd_rag.models.qwen2_vl import Qwen2VL
 from kd_rag.scoring.label_tree import LabelTree, label_log_likelihoods
@@ -94,6 +96,12 @@ def _each_alone(model: Qwen2VL, batch: Batch, tree: LabelTree) -> list[str]:
 
 
 @torch.no_grad()
+def _prompt_alone(model: Qwen2VL, batch: Batch, tree: LabelTree) -> list[str]:
+    model.logits(model(batch.inputs)[:, -1])
+    return ["no label"] * len(batch.examples)
+
+
+@torch.no_grad()
 def _said(model: Qwen2VL, batch: Batch, tree: LabelTree, *, constrained: bool) -> list[str]:
     inputs, prompt = batch.inputs, batch.inputs.input_ids.shape[1]
     by_ids = {ids: label for label, ids in tree.answers.items()}
@@ -125,6 +133,7 @@ WAYS: dict[str, Way] = {
     "constrained generate": partial(_said, constrained=True),
     "free generate": partial(_said, constrained=False),
     "each label alone": _each_alone,
+    "prompt alone": _prompt_alone,
 }
 
 
@@ -135,6 +144,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/kd_rag/embedded").expanduser())
     args = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(THREADS)
     found: list[dict[str, Any]] = []
     for pair in PAIRS:

@@ -24,7 +24,8 @@ from benchmarks._settings import BATCH_RECORDS
 class Job:
     """One measurement: folders of teacher and student, a conversations file, and the number of optimiser steps.
 
-    The first step warms up and is not measured.
+    The first step warms up and is not measured. With `generated_tokens`, a peer that can trains on answers of so many
+    tokens at most which its student generates, not on those of the file.
     """
 
     teacher: str
@@ -32,6 +33,7 @@ class Job:
     conversations: str
     prompt_tokens: int
     steps: int
+    generated_tokens: int = 0
 
 
 def read_job() -> Job:

@@ -1,8 +1,8 @@
 """TRL's `DistillationTrainer` on the benchmark's records: `python -m benchmarks.peers.trl JOB.json`.
 
-TRL distils on answers that the student generates. Here the recorded answers stand in for them, so that a step costs no
-generation and has the tokens of every other contestant; the rest of the step is TRL's own. It refuses heads
-of different widths: the job's teacher must have the student's.
+TRL distils on answers that the student generates. Unless the job asks for these, the recorded answers stand in for
+them, so that a step costs no generation and has the tokens of every other contestant; the rest of the step is TRL's
+own. It refuses heads of different widths: the job's teacher must have the student's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def main() -> None:
     rows = [{"prompt": c.prompt(), "images": [Image.open(c.picture).convert("RGB")]} for c in conversations]
     times = StepTimes()
     with tempfile.TemporaryDirectory() as output:
-        trainer = RecordedAnswers(
-            conversations,
+        trainer_class = DistillationTrainer if job.generated_tokens else partial(RecordedAnswers, conversations)
+        trainer = trainer_class(
             model=job.student,
             teacher_model=job.teacher,
             args=_settings(job, output),
@@ -63,6 +64,7 @@ def _settings(job: Job, output: str) -> DistillationConfig:
     return DistillationConfig(
         output_dir=output,
         beta=0.0,
+        max_completion_length=job.generated_tokens or None,
         max_steps=job.steps,
         per_device_train_batch_size=BATCH_RECORDS,
         learning_rate=LEARNING_RATE,
