@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -127,8 +128,8 @@ def _check(config: Config, weights: Mapping[str, Weight], teacher: Teacher, mode
             "distill.on_policy.share: answers that the student draws do not tell where their reasons end; set it to 0, "
             "or prompt.reasoning=false"
         )
-    for name in ("temperature", "label_temperature"):
-        if not (found := getattr(distill, name)) > 0:
+    for name in ("temperature", "label_temperature", "on_policy.temperature", "on_policy.max_tokens"):
+        if not (found := attrgetter(name)(distill)) > 0:
             raise InputError(f"distill.{name}: expected a number above 0, found {found}")
     if not 0 <= distill.on_policy.share <= 1:
         raise InputError(f"distill.on_policy.share: expected a share between 0 and 1, found {distill.on_policy.share}")

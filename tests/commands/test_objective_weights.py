@@ -1,5 +1,7 @@
 """What `distill` is told reaches its objective, or is refused: weights of reasons and label, pairs of layers."""
 
+import re
+
 import pytest
 
 from kd_rag import config as configuration
@@ -47,10 +49,10 @@ def test_rare_labels_are_balanced_once(load, folders):
         cross_entropy(config, load("student"), {}, [])
 
 
-@pytest.mark.parametrize("name", ["temperature", "label_temperature"])
-def test_a_temperature_that_softens_nothing_is_refused(load, folders, name):
-    """At 0 the first loss is no number, and the advice would be another learning rate."""
+@pytest.mark.parametrize("name", ["temperature", "label_temperature", "on_policy.temperature", "on_policy.max_tokens"])
+def test_what_leaves_nothing_to_learn_from_is_refused(load, folders, name):
+    """At a temperature of 0 the first loss is no number, and the advice would be another learning rate."""
     paths = [f"model.path={folders['student']}", f"teacher.path={folders['teacher']}", "teacher.name=online"]
     config = configuration.load([], [*paths, f"distill.{name}=0"])
-    with pytest.raises(InputError, match=rf"distill\.{name}: expected a number above 0, found 0"):
+    with pytest.raises(InputError, match=rf"distill\.{re.escape(name)}: expected a number above 0, found 0"):
         distillation(config, load("student"), {}, [])
