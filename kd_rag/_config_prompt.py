@@ -35,6 +35,8 @@ class TaskConfig:
     """Where its answers give reasons, if `prompt.reasoning` is on."""
     augment: bool = True
     """Change its training records by `augment.steps`; evaluation never does."""
+    balance: bool = True
+    """Weigh and draw its training records as `balance` says; otherwise each counts once, in plain cross-entropy."""
 
 
 @dataclass
