@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass
 class BalanceConfig:
-    """All off at 0; `evaluation.prior_correction` is the remedy that needs no training."""
+    """All off at 0, and for tasks with `tasks.NAME.balance=false`: their records weigh 1, as all others do on average.
+
+    `evaluation.prior_correction` is the remedy that needs no training; that switch does not reach it.
+    """
 
     focal_gamma: float = 0.0
     """Multiply cross-entropy by (1 - q)^focal_gamma, where q is the gold token's probability (Lin et al. 2017)."""

@@ -11,7 +11,7 @@ from typing import Any
 class DenoiseConfig:
     """What becomes of the lines behind the cache, before prompts and queries are made of them.
 
-    All off by default; the steps go in this order, for all tasks and in training and evaluation alike. Pictures are not
+    All off by default; the steps go in this order, for each task where `tasks.NAME.denoised` says so. Pictures are not
     read again when one changes.
     """
 

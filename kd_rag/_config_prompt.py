@@ -27,11 +27,16 @@ class TaskConfig:
     described: Stages = field(default_factory=Stages)
     """Where its prompts show the descriptions."""
     ocr: Stages = field(default_factory=Stages)
+    denoised: Stages = field(default_factory=Stages)
+    """Where its prompts and queries have the text of pictures as `ocr.denoise` leaves it; elsewhere they have it as it
+    was read, within the same budget."""
     retrieval: Stages = field(default_factory=Stages)
     reasoning: Stages = field(default_factory=Stages)
     """Where its answers give reasons, if `prompt.reasoning` is on."""
     augment: bool = True
     """Change its training records by `augment.steps`; evaluation never does."""
+    balance: bool = True
+    """Weigh and draw its training records as `balance` says; otherwise each counts once, in plain cross-entropy."""
 
 
 @dataclass

@@ -127,7 +127,8 @@ class EvaluationConfig:
     length_normalised: bool = False
     """Compare labels by their log-likelihood per token; long labels then stand beside short ones."""
     prior_correction: float = 0.0
-    """Subtract so many times the log of a label's share of train (Menon et al. 2021); rare labels then are found."""
+    """Subtract so many times the log of a label's share of its task in train (Menon et al. 2021); rare labels then are
+    found. For all tasks: it does not ask how a task was trained (`tasks.NAME.balance`)."""
 
 
 @dataclass

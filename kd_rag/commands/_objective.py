@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kd_rag import registry
+from kd_rag.commands._balance import gold_term
 from kd_rag.commands._models import device_of, is_run, model_identity, open_model, open_processor
 from kd_rag.config import Config, DistillConfig
-from kd_rag.data.balance import label_weights
-from kd_rag.losses.cross_entropy import CrossEntropy
 from kd_rag.losses.objective import Objective, Weight
 from kd_rag.losses.terms import (
     Distance,
@@ -39,18 +38,8 @@ def cross_entropy(
 ) -> Made:
     """Return the objective of `fit`, which has no teacher."""
     vocabulary = model.processor.vocabulary
-    gold = {"ce": _gold(config, vocabulary, met)}
+    gold = {"ce": gold_term(config, vocabulary, met)}
     return Objective(gold, {}, {"ce": (1.0, 1.0)}, vocabulary, part_weights=_part_weights(config)), None
-
-
-def _gold(config: Config, vocabulary: int, met: Sequence[Record]) -> CrossEntropy:
-    """Return cross-entropy as `balance` wants it, with weights by the labels of the records of all views `met`."""
-    gamma, beta = config.balance.focal_gamma, config.balance.loss_beta
-    if gamma < 0:
-        raise InputError(f"balance.focal_gamma: expected a number of at least 0, found {gamma}")
-    if beta and config.balance.sampling_beta:
-        raise InputError("balance.loss_beta: balances what balance.sampling_beta has balanced; set one of them to 0")
-    return CrossEntropy(vocabulary, gamma, label_weights(met, beta, "balance.loss_beta") if beta else None)
 
 
 def distillation(
@@ -165,7 +154,7 @@ def _row_terms(
 ) -> dict[str, RowTerm]:
     divergence = registry.build("divergences", config.distill.divergence)
     terms: dict[str, RowTerm] = {
-        "ce": _gold(config, vocabulary, met),
+        "ce": gold_term(config, vocabulary, met),
         "token_kd": TokenKD(divergence, config.distill.temperature, vocabulary),
     }
     return {name: term for name, term in terms.items() if name in weights}

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PIL.Image import Image
-
 from kd_rag import ocr, registry
 from kd_rag.augmentations import augment
-from kd_rag.config import Config, DenoiseConfig, TaskConfig, split_ocr
+from kd_rag.config import Config, TaskConfig, split_ocr
 from kd_rag.data.collator import Processor, answer_ids
 from kd_rag.data.prepare import Preparation
 from kd_rag.data.reasoning import Asking, reasoned_tasks
@@ -25,7 +23,7 @@ from kd_rag.retrievers._distractors import find_distractors
 from kd_rag.retrievers._leak_guard import leak_report
 from kd_rag.scoring.adjust import Adjustment
 from kd_rag.scoring.label_tree import LabelTree
-from kd_rag.types import InputError, Record, Task, TextLine
+from kd_rag.types import InputError, Record, Task
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
     cache = Path(config.cache_dir).expanduser()
     steps = [registry.build("augmentations", step) for step in config.augment.steps]
     engine, reading = split_ocr(config.ocr)
-    view_reader = ocr.ViewReader(engine, cache / "ocr") if reading.of_augmented else None
     opened = functools.cache(partial(open_knowledge, config))
     return Preparation(
         tasks=tasks,
@@ -84,15 +81,9 @@ def build_preparation(config: Config, tasks: Mapping[str, Task]) -> Preparation:
         augment=partial(augment, steps=steps, seed=config.run.seed),
         raft=config.raft,
         seed=config.run.seed,
-        read_view=partial(_read_view, view_reader, reading.denoise) if view_reader else None,
+        read_view=ocr.ViewReader(engine, cache / "ocr") if reading.of_augmented else None,
         asked=Asking(config.reasoning, reasoned_tasks(config), config.run.seed),
     )
-
-
-def _read_view(
-    reader: ocr.ViewReader, config: DenoiseConfig, pictures: Sequence[Image], queries: Sequence[str]
-) -> tuple[tuple[TextLine, ...], ...]:
-    return ocr.denoise(reader(pictures), queries, config)
 
 
 def open_knowledge(config: Config) -> KnowledgeBase:

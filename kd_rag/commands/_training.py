@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from kd_rag.commands._balance import sampling_weights
 from kd_rag.commands._evaluation import write_scores
 from kd_rag.commands._expansion import MANIFEST, build_manifest
 from kd_rag.commands._models import build_model, model_identity, picture_store
@@ -22,7 +23,6 @@ from kd_rag.commands._run_folder import (
     label_counts,
 )
 from kd_rag.config import Config
-from kd_rag.data.balance import label_weights
 from kd_rag.data.collator import Collator
 from kd_rag.data.datamodule import Loaders
 from kd_rag.data.expansion import Manifest, met_records, write_manifest
@@ -154,8 +154,6 @@ def _loaders(
     """Return the loaders, whose training examples hold what the student's or the teacher's prompts show."""
     own = config.student.prompt
     shown = own if teacher is None else either(own, teacher.prompt)
-    beta = config.balance.sampling_beta
-    weights = label_weights(met, beta, "balance.sampling_beta")
     sampler = StepSampler(
         records=len(met),
         batch_size=config.trainer.batch_size,
@@ -163,7 +161,7 @@ def _loaders(
         seed=config.run.seed,
         max_steps=config.trainer.max_steps,
         views=config.augment.views,
-        weights=[weights[record.task, record.label] for record in met] if beta else None,
+        weights=sampling_weights(config, met),
         manifest=manifest,
     )
     return Loaders(

@@ -37,6 +37,8 @@ from kd_rag.types import (
 
 Lines = tuple[TextLine, ...]
 Passages = list[tuple[Retrieved, ...]]
+Choose = Callable[[Sequence[Lines], Sequence[str]], tuple[Lines, ...]]
+"""`choose(lines of each picture of a record, texts of what is asked)` returns the lines worth showing."""
 
 
 class Retriever(Protocol):
@@ -48,6 +50,10 @@ class Retriever(Protocol):
         """Return the passages of each query, best first."""
 
 
+def _as_read(pages: Sequence[Lines], asked: Sequence[str]) -> tuple[Lines, ...]:
+    return tuple(pages)
+
+
 def _label_alone(record: Record, view: int, stage: Stage = "train") -> Asked:
     return "label"
 
@@ -57,8 +63,8 @@ class Preparation:
     """Everything that turns records into examples, as the command built it.
 
     `read_lines(records)` returns the lines of each picture by record id.
-    `denoise(lines of each picture of a record, texts of what is asked)` returns the lines worth showing.
-    `read_view(pictures, texts of what is asked)`, where there is one, returns the lines of a view's pictures.
+    `denoise` chooses the lines of those tasks whose text is denoised.
+    `read_view(pictures)`, where there is one, returns the lines of a view's pictures.
     `find_leaks(queries, labels, passages)` counts what evaluation records should not have found.
     `find_distractors(queries, passages)` returns passages to draw from, and the ids that each query may not have.
     `asked(record, view, stage=stage)` returns what the prompt of a view asks for.
@@ -67,7 +73,7 @@ class Preparation:
     tasks: Mapping[str, Task]
     switches: Mapping[str, TaskConfig]
     read_lines: Callable[[Sequence[Record]], Mapping[str, Sequence[Lines]]]
-    denoise: Callable[[Sequence[Lines], Sequence[str]], tuple[Lines, ...]]
+    denoise: Choose
     retriever: Retriever
     query: QueryConfig
     find_leaks: Callable[[Sequence[Query], Sequence[str | None], Passages], dict[str, Any]]
@@ -75,7 +81,7 @@ class Preparation:
     augment: Callable[[Dialogue, str, int], Dialogue]
     raft: RaftConfig
     seed: int
-    read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
+    read_view: Callable[[Sequence[Image]], tuple[Lines, ...]] | None = None
     asked: Callable[..., Asked] = _label_alone
 
     def examples(self, records: Sequence[Record], stage: Stage, parts: PromptParts) -> Examples:
@@ -83,7 +89,8 @@ class Preparation:
         tasks = {name: self._described(task, stage) for name, task in self.tasks.items()}
         reading = [r for r in records if parts.ocr and getattr(self.switches[r.task].ocr, stage)]
         read = self.read_lines(reading)
-        lines = {r.id: self.denoise(read[r.id], _asked(r, tasks[r.task])) for r in reading}
+        choose = {name: self.denoise if getattr(self.switches[name].denoised, stage) else _as_read for name in tasks}
+        lines = {r.id: choose[r.task](read[r.id], _asked(r, tasks[r.task])) for r in reading}
         offered = [r for r in records if parts.passages and getattr(self.switches[r.task].retrieval, stage)]
         asked = [(r, make_query(r, [*chain(*lines.get(r.id, ()))], self.query)) for r in offered]
         asked = [(r, query) for r, query in asked if query.text or query.pictures]
@@ -97,6 +104,7 @@ class Preparation:
             passages={r.id: passages for (r, _), passages in zip(asked, found, strict=True)},
             augment={name: self.augment for name in tasks if stage == "train" and self.switches[name].augment},
             raft=self._raft([r.id for r, _ in asked], queries, found) if stage == "train" else None,
+            choose=choose,
             read_view=self.read_view if stage == "train" else None,
             leaks=self.find_leaks(queries, [r.label for r, _ in asked], found) if leaking else {},
             asked=partial(self.asked, stage=stage),
@@ -118,8 +126,8 @@ class Preparation:
 class Examples:
     """A sequence of examples that decodes and augments on access; safe to send to DataLoader workers.
 
-    `augment` has the tasks whose records are changed. `leaks` counts what evaluation records should not have found; it
-    is empty where nothing was retrieved.
+    `augment` has the tasks whose records are changed, `choose` for each task what becomes of the lines of a view.
+    `leaks` counts what evaluation records should not have found; it is empty where nothing was retrieved.
     """
 
     records: Sequence[Record]
@@ -129,7 +137,8 @@ class Examples:
     augment: Mapping[str, Callable[[Dialogue, str, int], Dialogue]]
     raft: Raft | None
     leaks: Mapping[str, Any]
-    read_view: Callable[[Sequence[Image], Sequence[str]], tuple[Lines, ...]] | None = None
+    choose: Mapping[str, Choose]
+    read_view: Callable[[Sequence[Image]], tuple[Lines, ...]] | None = None
     asked: Callable[[Record, int], Asked] = _label_alone
 
     def __len__(self) -> int:
@@ -144,7 +153,7 @@ class Examples:
         if augment := self.augment.get(record.task):
             dialogue = augment(dialogue, record.id, view)
             if self.read_view and record.id in self.lines:
-                lines = self.read_view(dialogue.pictures, _asked(record, task))
+                lines = self.choose[record.task](self.read_view(dialogue.pictures), _asked(record, task))
         passages = self.passages.get(record.id, ())
         return Example(
             record=record,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kd_rag.losses.sides import Needs, Outcomes, Side, StateRows, together
-from kd_rag.losses.terms import RowTerm, SideTerm
+from kd_rag.losses.terms import Label, RowTerm, SideTerm
 from kd_rag.types import IGNORED, Batch
 
 CHUNK_ROWS = 256
@@ -101,14 +101,16 @@ class Objective(nn.Module):
         assert isinstance(student.answers, StateRows)
         terms = [term if term.count(batch) else None for term in self.rows.values()]
         states, head = student.answers.states, student.answers.head
-        importance = {term: row_weights(term, batch, self.part_weights).to(states.device) for term in terms if term}
+        importance, labels = row_weights(batch, self.part_weights).to(states.device), row_labels(batch)
 
         def chunk(states: Float[Tensor, "rows dim"], targets: Int[Tensor, " rows"], rows: slice) -> Tensor:
             logits = head(states)
             soft = partial(teacher.answers.outcomes, rows, self.vocabulary) if teacher else _no_teacher
             nothing = logits.new_zeros(())
             # No inner product: autocast would round its sum to bfloat16.
-            values = [(importance[t][rows] * t(logits, targets, soft)).sum() if t else nothing for t in terms]
+            values = [
+                (importance[rows] * t(logits, targets, labels[rows], soft)).sum() if t else nothing for t in terms
+            ]
             return torch.stack(values)
 
         if len(targets) <= CHUNK_ROWS:
@@ -125,16 +127,23 @@ class Objective(nn.Module):
         return dict(zip(self.rows, sums, strict=True))
 
 
-def row_weights(term: RowTerm, batch: Batch, parts: tuple[float, float]) -> Float[Tensor, " answers"]:
-    """Return the float32 weight of each answer row in a term: its record's times its part's, reasons or label."""
+def row_weights(batch: Batch, parts: tuple[float, float]) -> Float[Tensor, " answers"]:
+    """Return the float32 weight of each answer row: that of its part of the answer, reasons or label."""
     answered = batch.answers != IGNORED
-    of_records, of_reasons, of_labels = term.record_weights(batch), *torch.tensor(parts)
+    of_reasons, of_labels = torch.tensor(parts)
     place = torch.arange(answered.shape[1], device=answered.device)
     in_reasons = place < (0 if batch.reason_tokens is None else batch.reason_tokens[:, None])
-    weights = torch.where(in_reasons, of_reasons, of_labels).expand_as(answered)
-    if of_records is not None:
-        weights = weights * torch.tensor(of_records, device=answered.device)[:, None]
-    return weights[answered]
+    return torch.where(in_reasons, of_reasons, of_labels).expand_as(answered)[answered]
+
+
+def row_labels(batch: Batch) -> list[Label]:
+    """Return the task and label of each answer row's record."""
+    lengths = (batch.answers != IGNORED).sum(dim=1).tolist()
+    return [
+        (example.record.task, example.record.label)
+        for example, length in zip(batch.examples, lengths, strict=True)
+        for _ in range(length)
+    ]
 
 
 def _no_teacher(temperature: float) -> Outcomes:

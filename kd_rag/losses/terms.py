@@ -7,7 +7,7 @@ answer rows, chunk by chunk; the others read the rest of a `Side`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -22,6 +22,8 @@ from kd_rag.types import IGNORED, Batch
 Divergence = Callable[[Tensor, Tensor], Tensor]
 Logits = Float[Tensor, "answers rows"]
 Distance = Literal["cosine", "mse"]
+Label = tuple[str, str | None]
+"""Task and label of a record."""
 
 
 @runtime_checkable
@@ -31,13 +33,17 @@ class RowTerm(Protocol):
     def count(self, batch: Batch) -> int:
         """Return how many tokens it adds up over."""
 
-    def record_weights(self, batch: Batch) -> list[float] | None:
-        """Return the weight of each record's rows, None where all weigh 1."""
-
     def __call__(
-        self, logits: Logits, targets: Int[Tensor, " answers"], teacher: Callable[[float], Outcomes]
+        self,
+        logits: Logits,
+        targets: Int[Tensor, " answers"],
+        labels: Sequence[Label],
+        teacher: Callable[[float], Outcomes],
     ) -> Float[Tensor, " answers"]:
-        """Return the value of some rows; `teacher(temperature)` gives the teacher's outcomes there."""
+        """Return the value of some rows, whose records have `labels`.
+
+        `teacher(temperature)` gives the teacher's outcomes there.
+        """
 
 
 @runtime_checkable
@@ -71,11 +77,12 @@ class TokenKD:
         """Return the number of answer tokens."""
         return answer_tokens(batch)
 
-    def record_weights(self, batch: Batch) -> None:
-        """Weigh all records alike."""
-
     def __call__(
-        self, logits: Logits, targets: Int[Tensor, " answers"], teacher: Callable[[float], Outcomes]
+        self,
+        logits: Logits,
+        targets: Int[Tensor, " answers"],
+        labels: Sequence[Label],
+        teacher: Callable[[float], Outcomes],
     ) -> Float[Tensor, " answers"]:
         """Return each row's value in nats; where the teacher kept few ids, over these and the rest as one outcome."""
         expected, kept = teacher(self.temperature)

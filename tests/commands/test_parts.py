@@ -17,7 +17,7 @@ LABELS = ("order_page", "refund")
 def prompts(tmp_path, collator):
     """Return a function (stage, overrides) -> ids of the prompts of an intent and a scene with text in the picture."""
     Image.new("RGB", (56, 56), "grey").save(tmp_path / "a.png")
-    text = ((TextLine("order 81 shipped", 1.0, (0, 0.1, 1, 0.2)), TextLine("*", 1.0, (0, 0.3, 1, 0.4))),)
+    text = ((TextLine("**** order 81 shipped", 1.0, (0, 0.1, 1, 0.2)), TextLine("*", 1.0, (0, 0.3, 1, 0.4))),)
     turns = (Turn("user", "look <image>"),)
     records = [Record(n, n, turns, (tmp_path / "a.png",), "refund", ocr=text) for n in ("intent", "image_scene")]
     tasks = {r.task: Task(r.task, LABELS, "What is it?") for r in records}
@@ -27,7 +27,7 @@ def prompts(tmp_path, collator):
         named += ["tasks.image_scene.labels=[refund]", *overrides]
         config = configuration.load([], named)
         examples = build_preparation(config, tasks).examples(records, stage, config.student.prompt)
-        collator.parts = config.student.prompt
+        collator.parts, collator.prompt = config.student.prompt, config.prompt
         return {record.id: collator.encode(examples[i, 0]).prompt for i, record in enumerate(records)}
 
     return render
@@ -58,6 +58,26 @@ def test_denoising_changes_the_ids_that_a_cached_teacher_is_keyed_by(prompts):
     assert prompts("train", "ocr.denoise.duplicates=true") == prompts("train"), "the same prompt, the same row"
 
 
+def test_denoising_may_be_for_one_task_and_one_stage(prompts):
+    clean, read = "ocr.denoise.stray=true", prompts("train")
+    denoised = prompts("train", clean)
+    switch = "tasks.intent.denoised.train=false"
+    assert prompts("train", clean, switch) == {"intent": read["intent"], "image_scene": denoised["image_scene"]}
+    assert denoised["intent"] != read["intent"]
+    assert prompts("eval", clean, switch) == prompts("eval", clean)
+    assert prompts("train", clean, "tasks.intent.denoised.eval=false") == denoised
+
+
+def test_text_as_it_was_read_is_cut_to_the_budget(prompts):
+    """Without denoising a page of terms would push the dialogue out of the prompt."""
+    short, masked = "prompt.max_ocr_tokens=6", "ocr.denoise.masks=true"
+    switch = "tasks.intent.denoised.eval=false"
+    cut = prompts("eval", short)["intent"]
+    assert prompts("eval", short, masked, switch)["intent"] == cut
+    assert prompts("eval", short, masked)["intent"] != cut
+    assert prompts("eval", masked, switch)["intent"] == prompts("eval")["intent"] != cut
+
+
 VIEWED = ["model.path=x", "ocr.name=tests.ocr.stub_engine:ShadeReader", "tasks.intent.labels=[refund]",
           "augment.steps=[{name: colour_jitter}]"]  # fmt: skip
 
@@ -81,6 +101,25 @@ def test_text_of_an_augmented_view_is_read_from_that_view_once(tmp_path):
     before = len(ShadeReader.readings)
     assert shown("train", True) == views
     assert len(ShadeReader.readings) == before == 1 + 4
+
+
+def test_a_picture_is_read_once_for_tasks_that_denoise_and_tasks_that_do_not(tmp_path):
+    """Hours of OCR that a switch of one task costs."""
+    Image.new("RGB", (56, 56), "navy").save(tmp_path / "a.png")
+    pictures, before = (tmp_path / "a.png",) * 2, len(ShadeReader.readings)
+    records = [Record(n, n, (Turn("user", "look"),), pictures, "refund") for n in ("intent", "image_scene")]
+    tasks = {r.task: Task(r.task, LABELS, "") for r in records}
+
+    def lines(stage, *overrides):
+        named = [*VIEWED[:3], "tasks.image_scene.labels=[refund]", f"cache_dir={tmp_path}"]
+        config = configuration.load([], [*named, "ocr.denoise.duplicates=true", *overrides])
+        examples = build_preparation(config, tasks).examples(records, stage, config.student.prompt)
+        return [sum(map(len, examples[i, 0].lines)) for i in range(2)]
+
+    assert lines("train") == lines("eval") == [1, 1]
+    assert lines("train", "tasks.image_scene.denoised.train=false") == [1, 2]
+    assert lines("eval", "tasks.intent.denoised.eval=false") == [2, 1]
+    assert len(ShadeReader.readings) == before + 1
 
 
 def test_workers_read_the_same_text_of_a_view(tmp_path):

@@ -21,6 +21,14 @@ def test_weights_follow_the_formula_with_mean_one_over_the_records(beta):
     assert [w / found[2] for w in found] == pytest.approx([1 / e for e in effective])
 
 
+def test_a_task_that_is_left_alone_weighs_one_and_moves_no_other():
+    """Weights of one task scaled by the records of another, which changes its learning rate."""
+    alone = label_weights([r for r in RECORDS if r.task == "a"], 0.9, "key")
+    assert label_weights(RECORDS, 0.9, "key", {"b"}) == {**alone, ("b", "x"): 1.0}
+    assert set(label_weights(RECORDS, 0.9, "key", {"a", "b"}).values()) == {1.0}
+    assert label_weights(RECORDS, 0.9, "key", {"c"}) == label_weights(RECORDS, 0.9, "key") != alone
+
+
 def test_ends():
     assert set(label_weights(RECORDS, 0.0, "key").values()) == {1.0}
     weights = label_weights(RECORDS, 1 - 1e-9, "key")

@@ -130,6 +130,23 @@ def test_lines_are_denoised_by_labels_descriptions_and_turns_before_they_reach_q
     assert [line.text for line in examples[1, 0].lines[0]] == ["order"]
 
 
+@pytest.mark.parametrize("stage", ["train", "eval"])
+def test_text_is_denoised_in_the_tasks_and_stages_that_say_so_in_views_too(prepare, records, stage):
+    """One task's pages lose the number that names their label because the other's are better without."""
+    switches = {"intent": TaskConfig(denoised=Stages(train=False)), "scene": TaskConfig(denoised=Stages(eval=False))}
+    first_word = lambda pages, asked: tuple((replace(p[0], text=p[0].text.split()[0]),) for p in pages)  # noqa: E731
+    viewed = lambda pictures: ((TextLine("view 3", 0.9, (0, 0, 1, 1)),),)  # noqa: E731
+    base = replace(prepare(switches, ocr_lines=1), denoise=first_word)
+    clean, noisy = ("scene", "intent") if stage == "train" else ("intent", "scene")
+    for read_view, text in ((None, "order 81"), (viewed, "view 3" if stage == "train" else "order 81")):
+        examples = replace(base, read_view=read_view).examples(records[1:3], stage, PromptParts())
+        found = {example.task.name: example for example in (examples[0, 1], examples[1, 1])}
+        assert found[noisy].lines[0][0].text == text
+        assert found[clean].lines[0][0].text == text.split()[0]
+        assert found[noisy].passages[0].passage.text.endswith("order 81")
+        assert found[clean].passages[0].passage.text.endswith("order")
+
+
 def test_what_a_view_is_asked_depends_on_stage_and_view(prepare, records):
     asked = lambda record, view, stage: "label" if view else {"train": "reasons", "eval": "reasons_and_label"}[stage]  # noqa: E731
     found = replace(prepare(), asked=asked)

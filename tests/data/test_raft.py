@@ -100,7 +100,7 @@ def prepared(recipe):
         tasks={"intent": Task("intent", ("refund", "order_page"), "")},
         switches={"intent": TaskConfig()},
         read_lines=lambda records: {r.id: () for r in records},
-        denoise=lambda pages, asked: (),
+        denoise=nothing,
         retriever=TwoBest(),
         query=QueryConfig(),
         find_leaks=lambda queries, labels, found: {},
@@ -109,6 +109,10 @@ def prepared(recipe):
         raft=recipe,
         seed=0,
     )
+
+
+def nothing(pages, asked):
+    return ()
 
 
 def pickle_by_name(dialogue, name, view):

@@ -1,5 +1,7 @@
 """Terms that add up: temperature reaches the gradient, chunks and micro-batches equal one big batch, weights move."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn.functional import cosine_similarity, cross_entropy
@@ -26,11 +28,12 @@ EMPTY = torch.zeros(1, 1, dtype=torch.long)
 
 
 def batch_of(answers, records=2, sampled=False):
-    """A batch with so many answer tokens, and three picture tokens; nobody looks at its examples."""
+    """A batch with so many answer tokens, all of its first record, and three picture tokens."""
     ids = torch.full((records, answers), IGNORED)
     ids[0] = 0
     inputs = Inputs(EMPTY, EMPTY, torch.ones(1, 3, dtype=torch.long))
-    return Batch(examples=(None,) * records, inputs=inputs, answers=ids, sampled=sampled)
+    example = SimpleNamespace(record=SimpleNamespace(task="t", label="x"))
+    return Batch(examples=(example,) * records, inputs=inputs, answers=ids, sampled=sampled)
 
 
 def side(logits, **more):

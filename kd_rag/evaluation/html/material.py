@@ -90,8 +90,9 @@ class Shelf:
         if run.config.student.prompt.ocr and task.ocr.eval:
             meanings = task.descriptions.values() if task.described.eval else ()
             texts = [*(task.labels or ()), *meanings, *dialogue_text(record).split("\n")]
-            read = [boxes.get(path, ()) for path in record.images]
-            lines = denoise(read, texts, split_ocr(run.config.ocr)[1].denoise)
+            lines = [boxes.get(path, ()) for path in record.images]
+            if task.denoised.eval:
+                lines = denoise(lines, texts, split_ocr(run.config.ocr)[1].denoise)
         return dict(self._answers[run.folder](make_query(record, [*chain(*lines)], run.config.query)) or [])
 
 

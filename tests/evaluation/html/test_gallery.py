@@ -1,9 +1,12 @@
 """The gallery: which errors it shows, and what it does where something is gone."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from kd_rag.data.queries import make_query
 from kd_rag.evaluation.findings import find
 from kd_rag.evaluation.html import cards
 from kd_rag.evaluation.html.cards import make_cards
@@ -11,6 +14,9 @@ from kd_rag.evaluation.html.gallery import choose
 from kd_rag.evaluation.html.material import Shelf
 from kd_rag.evaluation.html.page import report_page
 from kd_rag.evaluation.runs import read_run
+from kd_rag.retrievers._cache import _answers_file, _key
+from kd_rag.types import TextLine
+from tests.evaluation.html.conftest import HOSTILE
 
 OTHER = json.dumps({"id": "x", "task": "intent", "turns": [{"role": "user", "text": "hi"}], "label": "refund"})
 
@@ -52,6 +58,21 @@ def test_boxes_and_scores_come_from_where_the_run_kept_them(shop_run, kept_texts
     assert [(c.id, c.score, c.passage) for c in dialogue.passages] == [("faq-1", 0.625, None)]
     assert shelf.look_up(run, run.predictions[1]).boxes == {}
     assert shelf.look_up(run, run.predictions[4]).passages[0].score is None
+
+
+@pytest.mark.parametrize(("denoised", "score"), [("true", None), ("false", 0.625)])
+def test_scores_are_looked_up_by_the_text_that_the_query_had(shop_run, kept_texts, denoised, score):
+    """A passage without its score wherever a task's text is not denoised."""
+    settings = ["query.ocr_lines=1", "ocr.denoise.min_confidence=0.95", f"tasks.image_scene.denoised.eval={denoised}"]
+    folder = shop_run("one", {0}, *settings)
+    kept_texts(folder)
+    run, shelf = read_run(folder), Shelf()
+    record = shelf.look_up(run, run.predictions[0]).record
+    query = make_query(record, [TextLine(f"total {HOSTILE}", 0.93, (0.1, 0.2, 0.5, 0.3))], run.config.query)
+    file = _answers_file(run.config.retriever, "s1", Path(run.config.cache_dir) / "retrieval")
+    file.write_text(json.dumps({"query": _key(query), "found": [["faq-1", 0.625]]}) + "\n")
+    (cited,) = shelf.look_up(run, replace(run.predictions[0], passages=["faq-1"])).passages
+    assert cited.score == score
 
 
 @pytest.mark.parametrize(
