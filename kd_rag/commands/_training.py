@@ -33,14 +33,12 @@ from kd_rag.data.sampling import StepSampler
 from kd_rag.losses.objective import Objective
 from kd_rag.losses.sides import Needs
 from kd_rag.models import VisionLanguageModel
-from kd_rag.models._lora import load_trainable
 from kd_rag.scoring.label_tree import LabelTree
 from kd_rag.teachers import Teacher
 from kd_rag.tensor_store import TensorStore
 from kd_rag.training import guards
-from kd_rag.training.checkpoints import load_weights, verified
 from kd_rag.training.module import Distiller
-from kd_rag.training.trainer import descend, evaluating, training
+from kd_rag.training.trainer import descend, score_best, training
 from kd_rag.types import Batch, Record
 
 MakeObjective = Callable[
@@ -97,11 +95,9 @@ def train(config: Config, command: str, make_objective: MakeObjective) -> None:
     descend(trainer, module, loaders, str(folder.path / "checkpoints" / "last") if config.run.resume else None)
     if not is_first_process():
         return
-    best = verified(folder.path / "checkpoints" / "best")
-    load_trainable(model, load_weights(best))
-    evaluating(config.trainer).validate(module, datamodule=loaders, verbose=False)
+    best = score_best(trainer, module, loaders, folder.path / "checkpoints")
     write_scores(folder.path, "valid", module, loaders.evaluation.leaks)
-    folder.note(steps=trainer.global_step, best_checkpoint=best.resolve().name)
+    folder.note(steps=trainer.global_step, best_checkpoint=best.name)
 
 
 def _reasoned(config: Config, data: Data) -> Data:

@@ -105,6 +105,11 @@ class Checkpoints(L.Callback):
         """Take it back."""
         self.best_score = state_dict["best_score"]
 
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Delete what a killed process left behind its last checkpoint, for there may be no other evaluation."""
+        if trainer.is_global_zero:
+            self._prune()
+
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Save the state after an evaluation."""
         assert isinstance(module, Distiller)
@@ -128,7 +133,7 @@ class Checkpoints(L.Callback):
 
     def _prune(self) -> None:
         kept = {(self.folder / name).resolve() for name in ("last", "best")}
-        for folder in self.folder.glob("step-*"):
+        for folder in self.folder.glob("*step-*"):  # half-written ones begin with a dot
             if folder.resolve() not in kept:
                 FolderCheckpoints().remove_checkpoint(folder)
 

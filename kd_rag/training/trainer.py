@@ -12,8 +12,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from kd_rag.config import TrainerConfig
 from kd_rag.data.sampling import StepSampler
+from kd_rag.models._lora import load_trainable
 from kd_rag.training.callbacks import Checkpoints, EvaluationLog, Evaluations, StopOnSignal
-from kd_rag.training.checkpoints import FolderCheckpoints
+from kd_rag.training.checkpoints import FolderCheckpoints, load_weights, verified
+from kd_rag.training.module import Distiller
 from kd_rag.training.tensorboard import Summaries
 from kd_rag.types import InputError
 
@@ -97,3 +99,16 @@ def descend(trainer: L.Trainer, module: L.LightningModule, loaders: L.LightningD
         trainer.fit(module, loaders, ckpt_path=resume)
     except SystemExit:  # Lightning's answer to KeyboardInterrupt, after its own clean-up
         raise KeyboardInterrupt from None
+
+
+def score_best(trainer: L.Trainer, module: Distiller, loaders: L.LightningDataModule, checkpoints: Path) -> Path:
+    """Let `module` hold the predictions and scores of the best checkpoint; return its folder.
+
+    It holds them already where the evaluation after the last step was of the best one. A run that resumed behind that
+    step has made no evaluation, and several processes score other batches than one does, which rounds otherwise.
+    """
+    best, last = (verified(checkpoints / name).resolve() for name in ("best", "last"))
+    if best != last or not module.predictions or trainer.world_size > 1:
+        load_trainable(module.model, load_weights(best))
+        evaluating(module.config.trainer).validate(module, datamodule=loaders, verbose=False)
+    return best

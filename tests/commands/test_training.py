@@ -160,6 +160,42 @@ def test_weak_and_rare_labels_are_met_more_often(shop, arguments, folders, monke
     assert facts(runs / "more")["steps"] == math.ceil(len(views) / 4)
 
 
+@pytest.mark.parametrize(("scores", "evaluations"), [((1.0, 2.0), 2), ((2.0, 1.0), 3)])
+def test_the_best_checkpoint_is_scored_again_only_where_it_is_not_the_last(
+    shop, arguments, folders, monkeypatch, scores, evaluations
+):
+    """A pass over valid for what is known already; or the scores of the last step under the name of the best one."""
+    made, end = [], Distiller.on_validation_epoch_end
+
+    def told(module):
+        end(module)
+        made.append([(p.id, p.probabilities) for p in module.predictions])
+        module.scores["average_score"] = ([*scores, 0.0])[len(made) - 1]
+
+    student = [*arguments, f"model.path={folders['student']}", "run.name=run", "trainer.learning_rate=0.1"]
+    student += ["trainer.epochs=1", "trainer.val_check_interval=0.5"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Distiller, "on_validation_epoch_end", told)
+        assert command("fit", *student) == 0
+    best = scores.index(max(scores))
+    assert len(made) == evaluations
+    assert made[0] != made[1]
+    assert list(probabilities(shop / "runs" / "run").items()) == made[best]
+
+
+def test_scores_that_were_at_hand_have_the_bytes_of_scores_made_anew(shop, arguments, folders, monkeypatch):
+    """A run that was killed behind its last checkpoint would end with other files."""
+    passes, found, validate = [], [], Distiller.validation_step
+    monkeypatch.setattr(Distiller, "validation_step", lambda *args: passes.append(validate(*args)))
+    fit = [*arguments, f"model.path={folders['student']}", "run.name=run", "trainer.epochs=1"]
+    for resume in (False, True):
+        assert command("fit", *fit, f"run.resume={str(resume).lower()}") == 0
+        files = [shop / "runs" / "run" / name for name in ("metrics.json", "predictions-valid.jsonl", "metrics.jsonl")]
+        found.append([file.read_bytes() for file in files])
+        assert len(passes) == 1 + resume
+    assert found[0] == found[1]
+
+
 def test_a_failed_guard_costs_no_run(shop, arguments, folders, monkeypatch, capsys):
     """The name of the run must be free for the next try."""
     count = lambda self, inputs: inputs.attention_mask.cumsum(dim=1).expand(3, -1, -1)  # noqa: E731

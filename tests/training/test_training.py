@@ -143,6 +143,17 @@ def test_a_kill_between_the_two_links_does_not_lose_the_best_model(make_job, tmp
     assert folder_facts(tmp_path / "run")[1] == "step-00000006"
 
 
+def test_a_run_that_resumes_deletes_the_checkpoints_that_a_kill_kept(make_job, tmp_path):
+    """Killed before it had deleted them, behind its last step, a run would keep them for ever."""
+    make_job(epochs=0.4).run()
+    folder = tmp_path / "run" / "checkpoints"
+    for name in ("step-00000001", ".step-00000003.partial"):
+        (folder / name).mkdir()
+        (folder / name / "weights.safetensors").write_bytes(b"half")
+    make_job(epochs=0.4).run(resume=str(folder / "last"))
+    assert sorted(path.name for path in folder.iterdir()) == ["best", "last", "step-00000002"]
+
+
 def test_a_checkpoint_holds_trainable_weights_only_and_no_pickled_code(make_job, tmp_path):
     job = make_job(epochs=0.4).run()
     folder = (tmp_path / "run" / "checkpoints" / "last").resolve()

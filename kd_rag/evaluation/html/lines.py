@@ -1,6 +1,7 @@
 """Line charts of several runs: scores by epoch, and accuracy by the share of records that is answered.
 
-In: points with or without intervals. Out: figures. A band is the interval; the points tell their numbers on hover.
+In: points with or without intervals, and what others published. Out: figures. A band is the interval, a diamond a
+published figure; points and diamonds tell their numbers on hover.
 """
 
 from __future__ import annotations
@@ -21,19 +22,34 @@ class Dot(NamedTuple):
     high: float
 
 
+class Published(NamedTuple):
+    """What others published of a series."""
+
+    series: str
+    x: float
+    y: float
+
+
 def line_chart(
-    caption: str, lines: Mapping[str, Sequence[Dot]], indices: Mapping[str, int], axes: tuple[str, str]
+    caption: str,
+    lines: Mapping[str, Sequence[Dot]],
+    indices: Mapping[str, int],
+    axes: tuple[str, str],
+    published: Sequence[Published] = (),
 ) -> Markup:
     """Return the figure of some series, whose colours are those of `indices`; `axes` are the titles of x and y."""
     dots = [dot for line in lines.values() for dot in line]
-    xs = sorted({dot.x for dot in dots})
-    room = (xs[-1] - xs[0]) * 0.04 or 0.5
-    low = max(0.0, 10 * ((min(dot.low for dot in dots) - 1) // 10))
-    high = min(100.0, 10 * (max(dot.high for dot in dots) // 10 + 1))
-    frame = Frame(x=(xs[0] - room, xs[-1] + room), y=(low, high))
+    own = sorted({dot.x for dot in dots})
+    xs = [*own, *(mark.x for mark in published)]
+    ys = [*(end for dot in dots for end in (dot.low, dot.high)), *(mark.y for mark in published)]
+    room = (max(xs) - min(xs)) * 0.04 or 0.5
+    low, high = max(0.0, 10 * ((min(ys) - 1) // 10)), min(100.0, 10 * (max(ys) // 10 + 1))
+    frame = Frame(x=(min(xs) - room, max(xs) + room), y=(low, high))
     drawn = [_line(frame, name, line, indices[name], axes[0]) for name, line in lines.items()]
-    label = f"{caption}: {axes[1]} by {axes[0]} of {', '.join(lines)}"
-    few = xs if len(xs) <= 8 else None
+    drawn += [_diamond(frame, mark, indices[mark.series], axes[0]) for mark in published]
+    names = dict.fromkeys([*lines, *(mark.series for mark in published)])
+    label = f"{caption}: {axes[1]} by {axes[0]} of {', '.join(names)}"
+    few = own if 0 < len(own) <= 8 else None
     return figure(caption, frame.drawing(label, frame.axes(axes[0], axes[1], few), drawn))
 
 
@@ -54,3 +70,10 @@ def _line(frame: Frame, name: str, dots: Sequence[Dot], index: int, unit: str) -
         told = tag("title", f"{name}: {d.y:.1f}{interval} at {unit} {number(d.x)}")
         parts.append(tag("circle", told, cx=frame.px(d.x), cy=frame.py(d.y), r=3))
     return tag("g", *parts, class_=series_class(index), data_series=index)
+
+
+def _diamond(frame: Frame, mark: Published, index: int, unit: str) -> Markup:
+    """Return a published figure in the colour of its series, with which it is brought to the fore."""
+    told = tag("title", f"{mark.series}, published: {mark.y:.2f} at {unit} {number(mark.x)}")
+    path = f"M{frame.px(mark.x)},{frame.py(mark.y)}m0,-5l5,5 -5,5 -5,-5z"
+    return tag("g", tag("path", told, d=path, class_="published"), class_=series_class(index), data_series=index)

@@ -42,13 +42,13 @@ def score_section(found: Findings) -> list[Markup]:
     ]
 
 
-def published_note(published: Sequence[float]) -> Markup:
-    """Return what the mark of published figures means, nothing where there is none."""
+def published_note(published: Sequence[object], key: str = "published-key") -> Markup:
+    """Return what the mark of published figures, drawn by the classes `key`, means; nothing where there is none."""
     if not published:
         return Markup("")
     return tag(
         "p",
-        tag("span", class_="published-key"),
+        tag("span", class_=key),
         " published figure of this setting, by others on their own test set.",
         class_="legend-text",
     )

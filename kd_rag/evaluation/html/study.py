@@ -12,14 +12,14 @@ from kd_rag.evaluation.comparison import Compared
 from kd_rag.evaluation.curves import Point, intervals, ordered
 from kd_rag.evaluation.html.document import document
 from kd_rag.evaluation.html.frame import group, series_class
-from kd_rag.evaluation.html.lines import Dot, line_chart
+from kd_rag.evaluation.html.lines import Dot, Published, line_chart
 from kd_rag.evaluation.html.markup import Markup, tag
 from kd_rag.evaluation.html.scores import comparison_table, floor_of, published_note, spoken
 from kd_rag.evaluation.html.strips import interval_strip
 from kd_rag.evaluation.html.tables import cell, plain_table, table
 from kd_rag.evaluation.legends import ABLATION_EPOCHS_LEGEND, ABLATION_LEGEND, SEARCH_LEGEND
 from kd_rag.evaluation.tables import ABSENT, Rows
-from kd_rag.evaluation.variants import Variant, scores_of, seed_curves
+from kd_rag.evaluation.variants import Variant, published_curves, scores_of, seed_curves
 
 Span = tuple[float, float, float]
 """A mean and the ends of its interval."""
@@ -112,20 +112,32 @@ def _curve_section(variants: Sequence[Variant], epochs: Rows) -> list[Markup]:
     curves = {v.name: found for v in variants if (found := seed_curves(v))}
     if not curves:
         return [tag("p", "No run was scored while it was trained.", class_="none")]
+    published = _published(variants)
     indices = {v.name: i for i, v in enumerate(variants)}
     charts = []
-    for column in ordered(column for found in curves.values() for column in found):
+    for column in ordered([*(column for found in curves.values() for column in found), *published]):
         lines = {
             name: [_dot(epoch, seeds) for epoch, seeds in sorted(found[column].items())]
             for name, found in curves.items()
             if column in found
         }
-        charts.append(line_chart(spoken(column), lines, indices, ("epoch", "weighted F1 × 100")))
+        axes = ("epoch", "weighted F1 × 100")
+        charts.append(line_chart(spoken(column), lines, indices, axes, published.get(column, ())))
     return [
         group([v.name for v in variants], charts),
+        published_note(list(published), key="published-key diamond"),
         plain_table("100 × weighted F1 on valid by epoch", epochs, headers=2),
         tag("p", ABLATION_EPOCHS_LEGEND, class_="legend-text"),
     ]
+
+
+def _published(variants: Sequence[Variant]) -> dict[str, list[Published]]:
+    """Return, by column, what others published of each variant and epoch."""
+    found: dict[str, list[Published]] = {}
+    for variant in variants:
+        for column, figures in published_curves(variant).items():
+            found.setdefault(column, []).extend(Published(variant.name, *figure) for figure in figures.items())
+    return found
 
 
 def _dot(epoch: float, seeds: Sequence[Point]) -> Dot:

@@ -108,7 +108,8 @@ def test_the_page_of_an_ablation_fits_its_screen_and_draws(opened, study, width)
     assert page.locator("svg.strip .published").count() == 1
     assert "83.98" in page.locator("table", has_text="by epoch").inner_text()
     page.locator(".legend button").first.click()
-    assert page.locator("g.fore").count() == 3
+    assert page.locator("g.fore .line").count() == 3
+    assert page.locator("g.fore .published").bounding_box()["width"] > 8
 
 
 def test_filters_show_the_cards_of_a_label_and_of_a_run(opened):
