@@ -3,8 +3,9 @@
 In: a pair's student and eight records. Out: records a second of each way, all together and one at a time, and how often
 a way names the label that the tree finds likeliest. The ways: the network's own greedy `generate` with its cache,
 constrained to the labels or free (to the longest label's tokens: a model that never ends its turn goes on to the
-caller's limit, 1,024 as a rule); and a pass for each label alone. Beside them stands what none can be faster than: the
-prompt read once, with the head on its last token. Freed memory is kept, as our commands keep it. Example:
+caller's limit, 1,024 as a rule); and a pass for each label alone. Beside them stands what bounds all that read
+each prompt anew: the prompt alone, with the head on its last token. Freed memory is kept, as our commands keep it.
+Example:
   python -m benchmarks.label_tree --out tree.json
 """
 
